@@ -1,0 +1,53 @@
+"""Whose fault it is.
+
+Every error that Pointsman raises on purpose says who has to act: the client that
+sent the request, the upstream that answered it, the author of a bundle, or the
+author of the configuration. The message is meant for that person: it names the
+file, key or header, and what would be right.
+"""
+
+from __future__ import annotations
+
+
+class PointsmanError(Exception):
+    """Base of all errors raised on purpose; `str(error)` is a complete sentence for a human."""
+
+
+class ClientError(PointsmanError):
+    """The client asked the router for something wrong: answered with a 4xx in the surface's own shape.
+
+    `status` is the HTTP status, `source` the header or field at fault.
+    """
+
+    def __init__(self, message: str, *, status: int = 400, source: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.source = source
+
+
+class BodyError(PointsmanError):
+    """A body cannot be read as what its headers say it is. Never answered: the request passes unrouted."""
+
+
+class UpstreamError(PointsmanError):
+    """The provider answered with something that cannot be understood."""
+
+
+class BundleError(PointsmanError):
+    """A bundle is broken (a 503 if found while routing, never a 400)."""
+
+
+class ConfigError(PointsmanError):
+    """router.yaml, an option or the catalogue is wrong; names file, line and key."""
+
+    def __init__(self, message: str, *, file: str = "", line: int | None = None, key: str = "") -> None:
+        place = f"{file}:{line}" if file and line else file
+        prefix = ": ".join(part for part in (place, key) if part)
+        super().__init__(f"{prefix}: {message}" if prefix else message)
+        self.file = file
+        self.line = line
+        self.key = key
+
+
+class StoreError(PointsmanError):
+    """The database cannot be opened, migrated, or written."""

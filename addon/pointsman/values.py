@@ -1,0 +1,207 @@
+"""Frozen values that pass between the rooms of the program.
+
+Nothing here computes more than a property of itself. Units are in the names:
+`_usd`, `_ms`, `_tokens`; prices are USD per million tokens (`_mtok`). None always
+means unknown or absent, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Mapping
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class TurnKind(StrEnum):
+    """What an action is for. Everything but MAIN and SUBAGENT is background work of the client."""
+
+    MAIN = "main"
+    SUBAGENT = "subagent"
+    TITLE = "title"
+    PROBE = "probe"
+    COMPACTION = "compaction"
+    CLASSIFIER = "classifier"
+
+    @property
+    def background(self) -> bool:
+        return self not in (TurnKind.MAIN, TurnKind.SUBAGENT)
+
+
+class CredentialKind(StrEnum):
+    """API_KEY is billed per token; SUBSCRIPTION is an OAuth bearer of a person's plan."""
+
+    API_KEY = "api_key"
+    SUBSCRIPTION = "subscription"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Which account a request belongs to. The fingerprint is a salted hash; the secret is never kept."""
+
+    kind: CredentialKind
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a request says, read once. One action's facts never change afterwards."""
+
+    surface: str  # "anthropic", …
+    endpoint: str  # "generate" or "count_tokens"
+    requested_model: str
+    stream: bool
+    turn: TurnKind
+    user_texts: tuple[str, ...]  # text blocks of the user role, oldest first, tool results left out, bounded
+    tool_loop: bool  # the newest message carries tool results: the model is mid-work
+    session_hint: str | None  # the client's own conversation id, if it sends one
+    first_user_text: str  # seeds a session key where there is no hint
+    client: str  # "claude-code", "anthropic-python", …; "unknown" otherwise
+    message_count: int
+    input_tokens_estimate: int
+    max_tokens: int | None = None
+    images: int = 0
+    documents: int = 0
+    tools: int = 0
+    tool_types: frozenset[str] = frozenset()  # versioned, provider-defined tools: "computer_20251124", …
+    forced_tool: bool = False  # tool_choice demands a tool
+    prefill: bool = False  # the newest message is the assistant's
+    system_role: bool = False  # role "system" inside messages
+    pure_json: bool = False  # the answer must be JSON and nothing else
+    thinking: str | None = None  # the request's own word: "enabled", "adaptive", "disabled", …; None if absent
+    thinking_budget_tokens: int | None = None
+    effort: str | None = None
+    sampling: frozenset[str] = frozenset()  # which of temperature, top_p, top_k are given
+    speed: str | None = None
+    service_tier: str | None = None
+    retry_count: int = 0  # the client's own count of repeats of this action
+    cache_ttl_s: int | None = None  # the longest prompt-cache life the request asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """USD per million tokens."""
+
+    input: float | None = None
+    output: float | None = None
+    cache_read: float | None = None
+    cache_write: float | None = None  # five minutes
+    cache_write_1h: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One row of the catalogue."""
+
+    name: str
+    provider: str  # "anthropic", "openai", "gemini", …
+    prices: Prices = Prices()
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    quality_tier: int | None = None  # 1 (weakest) … 4
+    strengths: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()  # dated and other names that resolve to this row
+    token_factor: float = 1.0  # tokens of this model's tokenizer per token of the estimate's
+    opt_in: bool = False  # never a target unless the config names it
+    capabilities: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # keys: see catalogue.py
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """One parameter changed because the target cannot take it. `verb` is drop, clamp or map."""
+
+    parameter: str
+    verb: str
+    before: str  # shortened JSON of the old value, "" if absent
+    after: str  # "" if dropped
+    rule: str  # the capability that asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `input_tokens` excludes what was read from or written to the cache."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None  # five-minute writes
+    cache_write_1h_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model as the decision saw it. `excluded` says why it could not be picked, "" if it could."""
+
+    model: str
+    excluded: str = ""
+    score: float | None = None
+    quality: float | None = None  # expected, 0…1, over the nearest clusters
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which model serves an action, with all that is needed to explain and replay it."""
+
+    id: str
+    at: float  # unix seconds
+    surface: str
+    endpoint: str
+    client: str
+    turn: TurnKind
+    session: str  # hash; never the client's id itself
+    credential_kind: CredentialKind
+    credential_fingerprint: str
+    requested_model: str  # as the client wrote it
+    served_model: str  # as sent upstream
+    previous_model: str | None  # the session's last served model
+    provider: str
+    host: str
+    stream: bool
+    strategy: str  # cluster, fixed, passthrough
+    reason: str  # one of pipeline.REASONS
+    detail: str = ""  # free text for a human
+    route: str = ""  # name of the route in router.yaml, "" for the default policy
+    bundle: str = ""
+    knobs: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    knobs_hash: str = ""
+    clusters: tuple[tuple[int, float], ...] = ()  # (cluster, cosine), nearest first
+    candidates: tuple[Candidate, ...] = ()
+    runner_up: str = ""
+    margin: float | None = None
+    propensity: float = 1.0
+    adaptations: tuple[Adaptation, ...] = ()
+    warnings: tuple[str, ...] = ()
+    stripped: int = 0  # echoed markers taken out of the history
+    marker: str = "off"  # text, comment or off
+    tool_loop: bool = False
+    retry_count: int = 0
+    message_count: int = 0
+    input_tokens_estimate: int = 0
+    max_tokens: int | None = None
+    request_bytes: int = 0
+    decide_ms: float = 0.0
+    embed_ms: float | None = None
+    prompt: str | None = None  # only with router_log_prompts
+    embedding: bytes | None = None  # float32 little-endian, only with router_log_embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a decision. Fields that are None leave what is stored as it is."""
+
+    status: int | None = None
+    message_id: str | None = None  # the provider's own id of the answer
+    request_id: str | None = None
+    answered_model: str | None = None  # the model the provider says it used
+    stop_reason: str | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    requested_cost_usd: float | None = None
+    ttfb_ms: float | None = None
+    total_ms: float | None = None
+    error: str | None = None
+    complete: bool | None = None  # the stream or body ended as it should
+    retried: str | None = None  # why the action was sent a second time

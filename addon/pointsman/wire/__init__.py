@@ -1,0 +1,1 @@
+"""Bytes to meaning and back. No I/O, no clock, no mitmproxy."""
