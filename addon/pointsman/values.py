@@ -162,6 +162,7 @@ class Decision:
     stream: bool
     strategy: str  # cluster, fixed, passthrough
     reason: str  # one of pipeline.REASONS
+    session_hint: str = ""  # plain hash of the client's own conversation id, for look-ups by that id; hex 16
     detail: str = ""  # free text for a human
     route: str = ""  # name of the route in router.yaml, "" for the default policy
     bundle: str = ""
