@@ -90,6 +90,8 @@ class Prices:
     cache_read: float | None = None
     cache_write: float | None = None  # five minutes
     cache_write_1h: float | None = None
+    above_tokens: int | None = None  # a prompt longer than this (cached tokens included) costs `above` throughout
+    above: Prices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Model:
     aliases: tuple[str, ...] = ()  # dated and other names that resolve to this row
     token_factor: float = 1.0  # tokens of this model's tokenizer per token of the estimate's
     opt_in: bool = False  # never a target unless the config names it
+    target: bool = True  # False: known for its prices and limits only, never served unless asked for
     capabilities: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # keys: see catalogue.py
 
 
