@@ -44,7 +44,7 @@ def data_dir() -> Path:
         return Path.home() / "Library" / "Application Support" / "Pointsman"
     base = os.environ.get("XDG_DATA_HOME", "")
     # The XDG specification says to ignore relative paths.
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share") / "pointsman"
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "pointsman"
 
 
 def default_database() -> Path:
