@@ -1,0 +1,100 @@
+"""What the addon runs on: settings, bundle, encoder, store and sessions, opened in one place.
+
+Opening fails with an error that says what to do. Changing the settings builds the
+new pipeline first and only then takes the place of the old one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from . import paths
+from .embedding import Embedder
+from .errors import BundleError
+from .options import Settings
+from .pipeline import Pipeline, Plan
+from .scoring import bundle as bundles
+from .session import DEFAULT_LIMIT, Sessions
+from .store import Store
+from .values import Decision
+
+
+class Engine:
+    """Everything with a life longer than one action."""
+
+    def __init__(self, pipeline: Pipeline, embedder: Embedder, store: Store) -> None:
+        self.pipeline = pipeline
+        self.embedder = embedder
+        self.store = store
+        self.salt = store.salt()
+        self._seen = pipeline.settings.fingerprint()
+
+    @classmethod
+    def open(cls, settings: Settings) -> Engine:
+        """Raises ConfigError, BundleError or StoreError."""
+        embedder = open_embedder()
+        bundle = open_bundle(settings, embedder)
+        store = Store(settings.db)
+        sessions = Sessions(settings.session_ttl_s, time.monotonic)
+        sessions.restore(store.load_sessions(DEFAULT_LIMIT, time.time() - settings.session_ttl_s))
+        return cls(Pipeline(settings, bundle, sessions), embedder, store)
+
+    def with_settings(self, settings: Settings) -> Engine:
+        """An engine with new settings; store and sessions go on. Raises, and then nothing has changed."""
+        bundle = self.pipeline.bundle
+        if settings.bundle != self.settings.bundle:
+            bundle = open_bundle(settings, self.embedder)
+        if settings.db != self.settings.db:
+            settings = replace(settings, db=self.settings.db)
+        return Engine(replace(self.pipeline, settings=settings, bundle=bundle), self.embedder, self.store)
+
+    @property
+    def settings(self) -> Settings:
+        return self.pipeline.settings
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.settings.warnings
+
+    def config_changed(self) -> bool:
+        """Has router.yaml changed since these settings were made, or since the last refusal?"""
+        return self.settings.fingerprint() != self._seen
+
+    def remember_refusal(self) -> None:
+        """The file as it is now was refused: complain again only when it changes again."""
+        self._seen = self.settings.fingerprint()
+
+    def marker_mode(self, plan: Plan, decision: Decision, allowed: bool) -> str:
+        """How the marker is shown: "text", "comment" or "off"."""
+        wanted = plan.asked.marker or self.settings.marker
+        previous = decision.previous_model
+        news = decision.served_model != decision.requested_model or (
+            previous is not None and previous != decision.served_model
+        )
+        if wanted == "off" or not allowed or not news or decision.strategy == "passthrough":
+            return "off"
+        return ("comment" if thinks(plan) else "text") if wanted == "auto" else wanted
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def thinks(plan: Plan) -> bool:
+    """Will the answer start with thinking? A text marker before it would break a transcript kept on disk."""
+    if plan.facts.thinking is not None:
+        return plan.facts.thinking != "disabled"
+    return bool(plan.requested and plan.requested.capabilities.get("thinking_default") == "on")
+
+
+def open_embedder() -> Embedder:
+    try:
+        return Embedder(paths.bundles_dir() / "embedder")
+    except (OSError, ValueError) as error:
+        raise BundleError(str(error)) from error
+
+
+def open_bundle(settings: Settings, embedder: Embedder) -> bundles.Bundle:
+    """The bundle that the settings name: a directory, a version, or "" for the latest."""
+    directory = bundles.resolve(paths.bundles_dir(), settings.bundle)
+    return bundles.load_bundle(directory, embedder=(embedder.id, embedder.dim))

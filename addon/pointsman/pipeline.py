@@ -1,0 +1,343 @@
+"""From the facts of a request to the decision which model serves it.
+
+In this order, the first that settles it wins:
+
+ 1. The client forces a model with `x-router-model`.
+ 2. The route in router.yaml, else the default policy, says to pass it through, or fixes a model.
+ 3. Subscription credentials, background work and models that nothing is known of pass through.
+ 4. Mid tool loop the model that serves the conversation goes on with it.
+ 5. Candidates are filtered by what they can take, then by price and quality tier.
+ 6. What is left is scored by the clusters of the bundle.
+
+`plan` does 1–5 and says whether a vector is needed; `decide` does 6. Neither does I/O nor
+looks at a clock, so that a replay decides what the proxy decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from . import catalogue
+from .embedding import Vector, routing_text
+from .errors import ClientError
+from .options import Route, Settings
+from .scoring import cluster, knobs
+from .scoring.bundle import Bundle
+from .session import Session, Sessions, hint_hash, session_key
+from .values import Candidate, Credential, CredentialKind, Decision, Facts, Model
+
+HEADER_PREFIXES = ("x-router-", "x-weave-routing-")
+"""Request headers that are for the router: they never go upstream."""
+
+MARKERS = ("auto", "text", "comment", "off")
+
+Ineligible = Callable[[Facts, Model], str]
+"""The surface's own rules: why a model cannot take a request, "" if it can."""
+
+
+class Reason(StrEnum):
+    """Why a model serves; the closed set that markers, logs and the database use."""
+
+    CLUSTER = "best for this kind of prompt"
+    ONLY_CHOICE = "no alternative fits"
+    TOOL_LOOP = "mid tool loop"
+    FORCED = "forced by header"
+    FIXED = "fixed by route"
+    ROUTE_PASSTHROUGH = "route passes through"
+    DISABLED = "router is off"
+    SUBSCRIPTION = "subscription credential"
+    BACKGROUND = "background call"
+    UNKNOWN_MODEL = "model not in the catalogue"
+    NOT_SCORED = "model not in the bundle"
+    NO_TEXT = "no words of the user"
+    COUNT = "counted for the serving model"
+    FAILED = "routing failed"
+    REFUSED = "provider refused the adapted request"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one request asks of the router in its headers."""
+
+    overrides: knobs.Overrides = knobs.Overrides()
+    model: str = ""
+    marker: str = ""
+
+
+def read_asked(headers: Mapping[str, str]) -> Asked:
+    """Read the router's own request headers. Raises ClientError naming every refused one."""
+    marker = headers.get("x-router-marker", "").strip().lower()
+    if marker and marker not in MARKERS:
+        raise ClientError(
+            f"x-router-marker must be one of {', '.join(MARKERS)}, not {marker[:40]!r}", source="x-router-marker"
+        )
+    return Asked(knobs.parse(headers), headers.get("x-router-model", "").strip(), marker)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A decision that needs no score."""
+
+    model: str
+    strategy: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known before anything is embedded."""
+
+    facts: Facts
+    credential: Credential
+    asked: Asked
+    session: str
+    previous: Session | None
+    requested: Model | None
+    route: Route | None
+    settled: Settled | None = None
+    candidates: tuple[Candidate, ...] = ()
+    deployed: tuple[str, ...] = ()
+    text: str = ""
+
+    @property
+    def eligible(self) -> tuple[str, ...]:
+        return tuple(candidate.model for candidate in self.candidates if not candidate.excluded)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Everything that decisions are made with. Replaced as a whole when the configuration changes."""
+
+    settings: Settings
+    bundle: Bundle
+    sessions: Sessions
+
+    def plan(self, facts: Facts, credential: Credential, asked: Asked, ineligible: Ineligible) -> Plan:
+        """Steps 1–5. Raises ClientError for a forced model that cannot serve the request."""
+        requested = self.settings.catalogue.resolve(facts.requested_model)
+        key = session_key(facts, credential)
+        plan = Plan(
+            facts=facts,
+            credential=credential,
+            asked=asked,
+            session=key,
+            previous=self.sessions.get(key),
+            requested=requested,
+            route=next((route for route in self.settings.routes if route.matches(facts)), None),
+        )
+        if settled := self._forced(plan, ineligible) or self._passes_through(plan):
+            return replace(plan, settled=settled)
+        assert requested is not None
+        if facts.tool_loop:
+            return replace(plan, settled=self._goes_on(plan, ineligible))
+        return self._candidates(plan, requested, ineligible)
+
+    def _forced(self, plan: Plan, ineligible: Ineligible) -> Settled | None:
+        if name := plan.asked.model:
+            return Settled(self._named(name, plan, ineligible), "fixed", Reason.FORCED)
+        if plan.route and plan.route.strategy == "fixed":
+            if not self._may_route(plan):
+                return None
+            model = self.settings.catalogue.resolve(plan.route.model)
+            if model and not ineligible(plan.facts, model):
+                return Settled(self._name(model, plan), "fixed", Reason.FIXED)
+        return None
+
+    def _named(self, name: str, plan: Plan, ineligible: Ineligible) -> str:
+        model = self.settings.catalogue.resolve(name)
+        if model is None:
+            raise ClientError(f"x-router-model: {name[:80]!r} is not in the catalogue", source="x-router-model")
+        if plan.requested and model.provider != plan.requested.provider:
+            raise ClientError(
+                f"x-router-model: {model.name} is served by {model.provider}; this request can only be "
+                f"served by a model of {plan.requested.provider}",
+                source="x-router-model",
+            )
+        if why := ineligible(plan.facts, model):
+            raise ClientError(f"x-router-model: {model.name} cannot take this request: {why}", source="x-router-model")
+        # Keep the name as asked: a dated one pins a version.
+        return name
+
+    def _may_route(self, plan: Plan) -> bool:
+        subscription = plan.credential.kind is CredentialKind.SUBSCRIPTION
+        return plan.requested is not None and not (subscription and self.settings.subscription == "passthrough")
+
+    def _passes_through(self, plan: Plan) -> Settled | None:
+        facts, route = plan.facts, plan.route
+        reason: Reason | None = None
+        if not self.settings.enabled:
+            reason = Reason.DISABLED
+        elif plan.requested is None:
+            reason = Reason.UNKNOWN_MODEL
+        elif not self._may_route(plan):
+            reason = Reason.SUBSCRIPTION
+        elif route and route.strategy == "passthrough":
+            reason = Reason.ROUTE_PASSTHROUGH
+        elif facts.turn.background and not (route and route.names_turn):
+            reason = Reason.BACKGROUND
+        elif facts.endpoint == "count_tokens":
+            serving = plan.previous.model if plan.previous else facts.requested_model
+            return Settled(serving, "passthrough", Reason.COUNT)
+        elif plan.requested.name not in self.bundle.models:
+            reason = Reason.NOT_SCORED
+        return Settled(facts.requested_model, "passthrough", reason) if reason else None
+
+    def _goes_on(self, plan: Plan, ineligible: Ineligible) -> Settled:
+        """Mid tool loop: a change of model would lose the cache and the thread of the work."""
+        requested = plan.facts.requested_model
+        model = self.settings.catalogue.resolve(plan.previous.model) if plan.previous else None
+        if model is None or (model is not plan.requested and ineligible(plan.facts, model)):
+            return Settled(requested, "sticky", Reason.TOOL_LOOP)
+        return Settled(self._name(model, plan), "sticky", Reason.TOOL_LOOP)
+
+    def _candidates(self, plan: Plan, requested: Model, ineligible: Ineligible) -> Plan:
+        """Step 5. What the configuration deploys is normalised over; exclusions only forbid."""
+        deployed = self._deployed(plan, requested)
+        candidates = tuple(
+            Candidate(model.name, "" if model is requested else self._excluded(plan, requested, model, ineligible))
+            for model in deployed
+        )
+        plan = replace(
+            plan,
+            candidates=candidates,
+            deployed=tuple(model.name for model in deployed),
+            text=routing_text(plan.facts.user_texts),
+        )
+        if len(plan.eligible) == 1:
+            only = self.settings.catalogue.resolve(plan.eligible[0])
+            assert only
+            return replace(plan, settled=Settled(self._name(only, plan), "cluster", Reason.ONLY_CHOICE))
+        if not plan.text:
+            serving = plan.previous.model if plan.previous else plan.facts.requested_model
+            return replace(plan, settled=Settled(serving, "sticky", Reason.NO_TEXT))
+        return plan
+
+    def _deployed(self, plan: Plan, requested: Model) -> list[Model]:
+        wanted = plan.route.allows if plan.route else None
+        models = []
+        for name in self.bundle.models:
+            model = self.settings.catalogue.resolve(name)
+            if model is None or model.name != name or model.provider != requested.provider:
+                continue
+            if model is requested or (wanted(model.name) if wanted else not model.opt_in):
+                models.append(model)
+        return models
+
+    def _excluded(self, plan: Plan, requested: Model, model: Model, ineligible: Ineligible) -> str:
+        route = plan.route
+        ratio = self.settings.max_price_ratio
+        if route and route.max_price_ratio is not None:
+            ratio = route.max_price_ratio
+        if dearer := _dearer(model, requested, ratio):
+            return dearer
+        floor = route.min_quality_tier if route else None
+        if floor and (model.quality_tier is None or model.quality_tier < floor):
+            return f"quality tier {model.quality_tier} is under {floor}"
+        if plan.previous and model.name in plan.previous.refused:
+            return "the provider refused it in this conversation"
+        return ineligible(plan.facts, model)
+
+    def _name(self, model: Model, plan: Plan) -> str:
+        """The name to send: the client's own spelling where it asked for this very model."""
+        return plan.facts.requested_model if model is plan.requested else model.name
+
+    def decide(self, plan: Plan, vector: Vector | None, *, id: str, at: float, host: str) -> Decision:
+        """Step 6. `vector` is the embedding of `plan.text`, needed only where nothing is settled yet."""
+        decision = self._undecided(plan, id, at, host)
+        if plan.settled:
+            settled = plan.settled
+            return replace(
+                decision, served_model=settled.model, strategy=settled.strategy, reason=settled.reason.value
+            )
+        assert vector is not None and plan.requested is not None
+        weights = self._knobs(plan)
+        scored = cluster.score(self.bundle, vector, weights, deployed=plan.deployed, eligible=plan.eligible)
+        best = self.settings.catalogue.resolve(scored.model)
+        assert best is not None
+        return replace(
+            decision,
+            served_model=self._name(best, plan),
+            strategy="cluster",
+            reason=Reason.CLUSTER.value,
+            bundle=self.bundle.version,
+            knobs=weights.as_log(),
+            knobs_hash=weights.hash,
+            clusters=scored.clusters,
+            candidates=tuple(
+                replace(item, score=scored.scores.get(item.model), quality=scored.quality.get(item.model))
+                for item in plan.candidates
+            ),
+            runner_up=scored.runner_up or "",
+            margin=scored.margin,
+        )
+
+    def _knobs(self, plan: Plan) -> knobs.Knobs:
+        defaults = self.bundle.default_knobs
+        if plan.route:
+            defaults = knobs.merge(defaults, plan.route.knobs, self.bundle.k)
+        return knobs.merge(defaults, plan.asked.overrides, self.bundle.k)
+
+    def _undecided(self, plan: Plan, id: str, at: float, host: str) -> Decision:
+        facts = plan.facts
+        return Decision(
+            id=id,
+            at=at,
+            surface=facts.surface,
+            endpoint=facts.endpoint,
+            client=facts.client,
+            turn=facts.turn,
+            session=plan.session,
+            session_hint=hint_hash(facts.session_hint or ""),
+            credential_kind=plan.credential.kind,
+            credential_fingerprint=plan.credential.fingerprint,
+            requested_model=facts.requested_model,
+            served_model=facts.requested_model,
+            previous_model=plan.previous.model if plan.previous else None,
+            provider=plan.requested.provider if plan.requested else "",
+            host=host,
+            stream=facts.stream,
+            strategy="passthrough",
+            reason="",
+            route=plan.route.name if plan.route else "",
+            candidates=plan.candidates,
+            tool_loop=facts.tool_loop,
+            retry_count=facts.retry_count,
+            message_count=facts.message_count,
+            input_tokens_estimate=facts.input_tokens_estimate,
+            max_tokens=facts.max_tokens,
+        )
+
+    def give_up(self, plan: Plan, ineligible: Ineligible, *, id: str, at: float, host: str) -> Decision:
+        """Routing has failed: the conversation's last model goes on if it can, else the requested one."""
+        served = self._goes_on(plan, ineligible).model if self._may_route(plan) else plan.facts.requested_model
+        decision = self._undecided(plan, id, at, host)
+        return replace(decision, served_model=served, strategy="passthrough", reason=Reason.FAILED.value)
+
+
+def _dearer(model: Model, requested: Model, ratio: float) -> str:
+    """Is any price of `model` above `ratio` times that of `requested`, per piece of text? Unknown counts as dearer."""
+    pairs: tuple[tuple[str, Any, Any], ...] = (
+        ("input", model.prices.input, requested.prices.input),
+        ("output", model.prices.output, requested.prices.output),
+    )
+    for what, price, limit in pairs:
+        if price is None or limit is None:
+            return f"{what} price unknown"
+        if price * model.token_factor > limit * requested.token_factor * ratio * (1 + 1e-9):
+            return f"{what} price is above {ratio:g} × the requested model's"
+    return ""
+
+
+def costs(decision: Decision, usage: Any, models: catalogue.Catalogue) -> tuple[float | None, float | None]:
+    """USD for `usage` at the served model's prices, and at the requested one's for the same text."""
+    served = models.resolve(decision.served_model)
+    requested = models.resolve(decision.requested_model)
+    cost = catalogue.cost_usd(usage, served) if served else None
+    if served is None or requested is None or served is requested:
+        return cost, cost if served is requested else None
+    scale = requested.token_factor / served.token_factor
+    there = catalogue.cost_usd(usage, requested)
+    return cost, None if there is None else there * scale

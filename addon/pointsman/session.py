@@ -1,0 +1,75 @@
+"""Which conversation an action belongs to, and which model served it last.
+
+A key is a hash over the account, the client's own conversation id where it sends one,
+and the first words of the user. The words are part of it also when there is an id:
+a sub-agent shares the id of the conversation that started it but has a prompt cache
+and a tool loop of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from cachetools import TTLCache
+
+from .values import Credential, Facts
+
+DEFAULT_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is remembered of one conversation."""
+
+    model: str  # last served
+    refused: frozenset[str] = frozenset()  # models that did not take this conversation's requests
+
+
+def hint_hash(hint: str) -> str:
+    """The name under which a client's own conversation id is stored: 16 hex digits, "" for no id."""
+    return hashlib.sha256(hint.encode("utf-8", "surrogatepass")).hexdigest()[:16] if hint else ""
+
+
+def session_key(facts: Facts, credential: Credential) -> str:
+    """The key of the conversation that an action belongs to: 32 hex digits."""
+    parts = (facts.surface, credential.fingerprint, facts.session_hint or "", facts.first_user_text)
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(4, "little") + data)
+    return digest.hexdigest()
+
+
+class Sessions:
+    """The conversations that are going on: bounded in number, forgotten `ttl_s` after their last action.
+
+    `clock` gives seconds and may be any monotonic clock.
+    """
+
+    def __init__(
+        self, ttl_s: float, clock: Callable[[], float], limit: int = DEFAULT_LIMIT
+    ) -> None:
+        self._live: TTLCache[str, Session] = TTLCache(limit, ttl_s, timer=clock)
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def get(self, key: str) -> Session | None:
+        return self._live.get(key)
+
+    def served(self, key: str, model: str) -> None:
+        """`model` has answered an action of this conversation."""
+        known = self._live.get(key)
+        self._live[key] = replace(known, model=model) if known else Session(model)
+
+    def refused(self, key: str, model: str, instead: str) -> None:
+        """`model` did not take a request of this conversation; `instead` served it."""
+        known = self._live.get(key) or Session(instead)
+        self._live[key] = Session(instead, known.refused | {model})
+
+    def restore(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Take up conversations from before a restart: (key, last served model), oldest first."""
+        for key, model in rows:
+            self._live[key] = Session(model)
