@@ -25,7 +25,7 @@ from cachetools import LRUCache
 EMBEDDER_ID = "all-MiniLM-L6-v2-int8"
 EMBED_DIM = 384
 MAX_TOKENS = 256
-MAX_CHARS = 2_000  # before tokenising: 390,000 characters would cost 268 ms, and only the last 256 tokens count
+MAX_CHARS = 2_000  # before tokenising: 390,000 characters would cost 268 ms for 256 tokens that count
 
 # What Claude Code puts into user text on its own account: not the user's words.
 _FOREIGN_BLOCKS = (
