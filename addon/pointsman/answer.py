@@ -72,7 +72,7 @@ class Answer:
                 self._follow_stream(flow, response)
             await self._commit(Outcome(status=response.status_code, request_id=_request_id(response),
                                        ttfb_ms=self._ttfb_ms, retried=self.retried))
-        self._show(response)
+            self._show(response)
 
     def _show(self, response: http.Response) -> None:
         decision = self.decision

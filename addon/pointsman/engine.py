@@ -37,7 +37,8 @@ class Engine:
         bundle = open_bundle(settings, embedder)
         store = Store(settings.db)
         sessions = Sessions(settings.session_ttl_s, time.monotonic)
-        sessions.restore(store.load_sessions(DEFAULT_LIMIT, time.time() - settings.session_ttl_s))
+        rows = store.load_sessions(DEFAULT_LIMIT, time.time() - settings.session_ttl_s)
+        sessions.restore((row.key, row.model) for row in reversed(rows))
         return cls(Pipeline(settings, bundle, sessions), embedder, store)
 
     def with_settings(self, settings: Settings) -> Engine:

@@ -270,12 +270,12 @@ class Pipeline:
                 replace(item, score=scored.scores.get(item.model), quality=scored.quality.get(item.model))
                 for item in plan.candidates
             ),
-            runner_up=scored.runner_up or "",
+            runner_up=scored.runner_up,
             margin=scored.margin,
         )
 
     def _knobs(self, plan: Plan) -> knobs.Knobs:
-        defaults = self.bundle.default_knobs
+        defaults = self.bundle.defaults
         if plan.route:
             defaults = knobs.merge(defaults, plan.route.knobs, self.bundle.k)
         return knobs.merge(defaults, plan.asked.overrides, self.bundle.k)
