@@ -1,0 +1,310 @@
+"""HTTP/1.1 and HTTP/2 over TLS on loopback: bytes to `Request`, `Reply` to bytes.
+
+Hand-made because a test provider must do what servers never do on purpose: hold the head back,
+cut a chunk in the middle, send what is not UTF-8, and notice at once that the peer has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+import h11
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class PeerGone(Exception):
+    """The peer closed or reset before the reply was complete."""
+
+
+class Cut(Exception):
+    """Raised by an application to end the connection in the middle of its reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request exactly as received: header names and values as sent, body undecoded."""
+
+    http: str  # "1.1" or "2"
+    method: str
+    target: str
+    host: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    connection: int
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    def header(self, name: str) -> str | None:
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return None
+
+
+class Reply(Protocol):
+    """Where an application writes its answer."""
+
+    async def start(self, status: int, headers: list[tuple[str, str]]) -> None: ...
+    async def send(self, data: bytes) -> None: ...
+    async def end(self) -> None: ...
+
+
+Application = Callable[[Request, Reply], Awaitable[None]]
+
+
+class HttpServer:
+    """Serves `application` on 127.0.0.1 with ALPN; run inside one event loop."""
+
+    def __init__(self, application: Application, context: ssl.SSLContext | None) -> None:
+        self.application = application
+        self.context = context
+        self.connections = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, ssl=self.context, limit=1 << 20, backlog=512
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        tls = writer.get_extra_info("ssl_object")
+        serve = _serve_h2 if tls is not None and tls.selected_alpn_protocol() == "h2" else _serve_h1
+        try:
+            await serve(self.application, reader, writer, self.connections)
+        except (
+            OSError,
+            PeerGone,
+            h11.RemoteProtocolError,
+            h2.exceptions.ProtocolError,
+            asyncio.CancelledError,
+        ):
+            pass
+        except Cut:
+            await asyncio.sleep(0.02)  # what was written before the cut must leave; abort() drops the buffer
+            writer.transport.abort()
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), 1)
+
+
+# ---------------------------------------------------------------- HTTP/1.1
+
+
+class _H1Reply:
+    def __init__(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
+        self.connection = connection
+        self.writer = writer
+
+    async def start(self, status: int, headers: list[tuple[str, str]]) -> None:
+        if not any(name in ("content-length", "transfer-encoding") for name, _ in headers):
+            headers = [*headers, ("transfer-encoding", "chunked")]
+        await self._write(self.connection.send(h11.Response(status_code=status, headers=headers, reason=b"")))
+
+    async def send(self, data: bytes) -> None:
+        await self._write(self.connection.send(h11.Data(data=data)))
+
+    async def end(self) -> None:
+        await self._write(self.connection.send(h11.EndOfMessage()))
+
+    async def _write(self, data: bytes | None) -> None:
+        self.writer.write(data or b"")
+        await self.writer.drain()
+
+
+async def _serve_h1(
+    application: Application, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+) -> None:
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+    while True:
+        head, body = await _read_h1(connection, reader, writer)
+        if head is None:
+            return
+        headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in head.headers.raw_items())
+        host = next((value for name, value in headers if name.lower() == "host"), "")
+        request = Request(
+            "1.1", head.method.decode(), head.target.decode("latin-1"), host, headers, body, number
+        )
+        await _watch(application(request, _H1Reply(connection, writer)), connection, reader)
+        if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+            return
+        connection.start_next_cycle()
+
+
+async def _read_h1(
+    connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> tuple[h11.Request | None, bytes]:
+    head: h11.Request | None = None
+    chunks: list[bytes] = []
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            if connection.they_are_waiting_for_100_continue:
+                go = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+                writer.write(connection.send(go) or b"")
+            connection.receive_data(await reader.read(1 << 18))
+        elif isinstance(event, h11.Request):
+            head = event
+        elif isinstance(event, h11.Data):
+            chunks.append(bytes(event.data))
+        elif isinstance(event, h11.EndOfMessage):
+            return head, b"".join(chunks)
+        else:
+            return None, b""
+
+
+async def _watch(answer: Awaitable[None], connection: h11.Connection, reader: asyncio.StreamReader) -> None:
+    """Run the application, but end it as soon as the peer closes the connection."""
+    work = asyncio.ensure_future(answer)
+    listen = asyncio.ensure_future(reader.read(1 << 16))
+    try:
+        while not work.done():
+            await asyncio.wait({work, listen}, return_when=asyncio.FIRST_COMPLETED)
+            if listen.done() and not work.done():
+                data = listen.result()
+                if not data:
+                    raise PeerGone
+                connection.receive_data(data)
+                listen = asyncio.ensure_future(reader.read(1 << 16))
+        work.result()
+        if listen.done():
+            connection.receive_data(listen.result())
+    finally:
+        for task in (work, listen):
+            task.cancel()
+        await asyncio.gather(work, listen, return_exceptions=True)
+
+
+# ---------------------------------------------------------------- HTTP/2
+
+
+class _H2Stream:
+    """One HTTP/2 stream: collects a request, writes a reply within the flow-control windows."""
+
+    def __init__(self, owner: _H2, stream_id: int, headers: Headers) -> None:
+        self.owner = owner
+        self.id = stream_id
+        self.fields = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in headers]
+        self.body = bytearray()
+        self.window = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    def request(self) -> Request:
+        pseudo = {name: value for name, value in self.fields if name.startswith(":")}
+        headers = tuple((name, value) for name, value in self.fields if not name.startswith(":"))
+        host = pseudo.get(":authority", "")
+        return Request(
+            "2", pseudo[":method"], pseudo[":path"], host, headers, bytes(self.body), self.owner.number
+        )
+
+    async def start(self, status: int, headers: list[tuple[str, str]]) -> None:
+        kept = [(name, value) for name, value in headers if name not in ("transfer-encoding", "connection")]
+        self.owner.h2.send_headers(self.id, [(":status", str(status)), *kept])
+        await self.owner.flush()
+
+    async def send(self, data: bytes) -> None:
+        while data:
+            room = min(
+                self.owner.h2.local_flow_control_window(self.id), self.owner.h2.max_outbound_frame_size
+            )
+            if room <= 0:
+                self.window.clear()
+                await self.window.wait()
+                continue
+            self.owner.h2.send_data(self.id, data[:room])
+            data = data[room:]
+            await self.owner.flush()
+
+    async def end(self) -> None:
+        self.owner.h2.end_stream(self.id)
+        await self.owner.flush()
+
+
+class _H2:
+    def __init__(self, application: Application, writer: asyncio.StreamWriter, number: int) -> None:
+        self.application = application
+        self.writer = writer
+        self.number = number
+        self.h2 = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, header_encoding=None, validate_inbound_headers=False)
+        )
+        self.streams: dict[int, _H2Stream] = {}
+
+    async def flush(self) -> None:
+        self.writer.write(self.h2.data_to_send())
+        await self.writer.drain()
+
+    async def run(self, stream: _H2Stream) -> None:
+        try:
+            await self.application(stream.request(), stream)
+        except Cut:
+            self.h2.reset_stream(stream.id, h2.errors.ErrorCodes.INTERNAL_ERROR)
+            await self.flush()
+        except (OSError, h2.exceptions.ProtocolError):
+            pass
+        finally:
+            self.streams.pop(stream.id, None)
+
+    def handle(self, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.RequestReceived):
+            self.streams[event.stream_id] = _H2Stream(self, event.stream_id, list(event.headers))
+        elif isinstance(event, h2.events.DataReceived):
+            if event.stream_id in self.streams:
+                self.streams[event.stream_id].body += event.data
+            self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.StreamEnded):
+            stream = self.streams[event.stream_id]
+            stream.task = asyncio.ensure_future(self.run(stream))
+        elif isinstance(event, (h2.events.WindowUpdated, h2.events.RemoteSettingsChanged)):
+            for stream in self.streams.values():
+                stream.window.set()
+        elif isinstance(event, h2.events.StreamReset):
+            stream_or_none = self.streams.get(event.stream_id)
+            if stream_or_none is not None and stream_or_none.task is not None:
+                stream_or_none.task.cancel()
+
+
+async def _serve_h2(
+    application: Application, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+) -> None:
+    state = _H2(application, writer, number)
+    state.h2.initiate_connection()
+    await state.flush()
+    try:
+        while data := await reader.read(1 << 18):
+            for event in state.h2.receive_data(data):
+                state.handle(event)
+            await state.flush()
+    finally:
+        tasks = [stream.task for stream in state.streams.values() if stream.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
