@@ -162,7 +162,7 @@ _M001 = (
     SELECT date(at, 'unixepoch') AS day_utc, served_model, count(*) AS actions,
            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
            sum(cost_usd) AS cost_usd, sum(requested_cost_usd) AS requested_cost_usd,
-           sum(cost_usd IS NULL) AS unknown_costs
+           sum(output_tokens IS NOT NULL AND cost_usd IS NULL) AS unknown_costs
     FROM decisions WHERE endpoint = 'generate' GROUP BY 1, 2 ORDER BY 1 DESC, 2
     """,
     "PRAGMA user_version = 1",
