@@ -12,14 +12,18 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from mitmproxy import options
-from mitmproxy.tools.dump import DumpMaster
 from provider.standin import StandIn
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # mitmproxy 12 uses old names of pyparsing 3.3
+    from mitmproxy import options
+    from mitmproxy.tools.dump import DumpMaster
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "addon" / "router.py"
