@@ -79,6 +79,8 @@ class Facts:
     service_tier: str | None = None
     retry_count: int = 0  # the client's own count of repeats of this action
     cache_ttl_s: int | None = None  # the longest prompt-cache life the request asks for
+    needs: frozenset[str] = frozenset()  # features the target must have: "inference_geo", context edits by type, …
+    thinking_default: str | None = None  # what leaving `thinking` out means on the requested model: "on" or "off"
 
 
 @dataclass(frozen=True, slots=True)
