@@ -309,6 +309,11 @@ class Body:
     def changed(self) -> bool:
         return bool(self._edits or self._added)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the object as it was parsed."""
+        return len(self._data)
+
     def names(self) -> list[str]:
         kept = [key for key in self._index if self._edits.get(key, b"") is not None]
         return kept + list(self._added)

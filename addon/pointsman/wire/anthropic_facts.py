@@ -1,0 +1,328 @@
+"""What an Anthropic request says, read once.
+
+Every member may be missing or of a wrong type; what cannot be understood counts as absent,
+and the provider gives its own answer to it. Only a body that is no JSON raises BodyError.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pointsman.values import Facts, TurnKind
+from pointsman.wire.json_spans import Body
+
+USER_TEXT_LIMIT = 16 << 10  # characters of user text kept, the newest
+FIRST_TEXT_LIMIT = 2 << 10
+IMAGE_TOKENS = 1600
+_BYTES_PER_TOKEN = 4
+# A page of a PDF is about 100 KB in base64 and about 3,000 tokens.
+_DOCUMENT_BYTES_PER_TOKEN = 32
+
+_CLIENTS = (
+    ("claude-cli/", "claude-code"),
+    ("opencode/", "opencode"),
+    ("anthropic/python", "anthropic-python"),
+    ("asyncanthropic/python", "anthropic-python"),
+    ("anthropic/js", "anthropic-js"),
+)
+_SAMPLING = ("temperature", "top_p", "top_k")
+_REMINDER = "<system-reminder>"
+
+# Sentences by which clients ask for background work, all but the compaction at the start or the
+# end of the newest user text. Claude Code 2.1, opencode 1.18; the word-count form is older Claude Code.
+_TITLE_START = ("Generate a title for this conversation", "Please write a 5-10 word title")
+_TITLE_PART = "Write the title in the language the user wrote in"
+_COMPACTION = re.compile(
+    r"Your task is to create a detailed summary of [^.\n]{0,60}conversation"
+    r"|Provide a detailed (?:prompt|summary) for continuing our conversation",
+    re.IGNORECASE,
+)
+_AGENT_HEADERS = ("x-claude-code-agent-id", "x-parent-session-id", "x-claude-code-parent-session-id")
+_AGENTS = ("claude-code", "opencode")  # clients that make small calls of their own
+_OLD_USER_ID = re.compile(r"_session_([0-9a-fA-F-]{8,})\Z")  # Claude Code before its user id was JSON
+
+
+def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
+    """`headers` looks names up in any case; `endpoint` is what `recognise` said. Raises BodyError."""
+    members = {name: body.get(name) for name in body.names()}
+    history = _read_history(_list(members.get("messages")))
+    client = _client(headers)
+    tools = _dicts(members.get("tools"))
+    turn = _turn(members, history, headers, client)
+    thinking = _dict(members.get("thinking"))
+    output = _dict(members.get("output_config"))
+    return Facts(
+        surface="anthropic",
+        endpoint=endpoint,
+        requested_model=_text(members.get("model")) or "",
+        stream=members.get("stream") is True,
+        turn=turn,
+        user_texts=tuple(_clean(text) for text in history.user_texts),
+        tool_loop=history.tool_loop,
+        session_hint=_session_hint(members, history, headers, turn),
+        first_user_text=_clean(history.first_user_text),
+        client=client,
+        message_count=history.count,
+        input_tokens_estimate=_estimate(body.size, history),
+        max_tokens=_int(members.get("max_tokens")),
+        images=history.images,
+        documents=history.documents,
+        tools=len(tools),
+        tool_types=frozenset(_versioned(tools)),
+        forced_tool=_dict(members.get("tool_choice")).get("type") in ("any", "tool"),
+        prefill=history.prefill,
+        system_role=history.system_role,
+        pure_json=bool(output.get("format") or members.get("output_format")),
+        thinking=_text(thinking.get("type")),
+        thinking_budget_tokens=_int(thinking.get("budget_tokens")),
+        effort=_text(output.get("effort")),
+        sampling=frozenset(name for name in _SAMPLING if members.get(name) is not None),
+        speed=_text(members.get("speed")),
+        service_tier=_text(members.get("service_tier")),
+        retry_count=_retry_count(headers),
+        cache_ttl_s=_cache_ttl_s(members, history),
+    )
+
+
+# --- reading what may be of any type ------------------------------------------------------
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in _list(value) if isinstance(item, dict)]
+
+
+def _text(value: Any) -> str | None:
+    return _clean(value) if isinstance(value, str) else None
+
+
+def _int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates cannot be hashed, embedded or stored."""
+    return text.encode("utf-8", "replace").decode()
+
+
+# --- the history --------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _History:
+    """Gathered in one pass over the messages. `media_bytes` are base64 characters."""
+
+    count: int = 0
+    images: int = 0
+    documents: int = 0
+    image_bytes: int = 0
+    document_bytes: int = 0
+    cache_ttl_s: int = 0
+    system_role: bool = False
+    tool_loop: bool = False
+    prefill: bool = False
+    first_user_text: str = ""
+    user_texts: list[str] = field(default_factory=list)
+
+
+def _read_history(messages: list[Any]) -> _History:
+    history = _History(count=len(messages))
+    for message in messages:
+        if not isinstance(message, dict):
+            continue
+        history.system_role = history.system_role or message.get("role") == "system"
+        for block in _blocks(message.get("content")):
+            _count_block(block, history)
+    history.user_texts = _newest_user_texts(messages)
+    history.first_user_text = _first_user_text(messages)
+    _read_newest(messages, history)
+    return history
+
+
+def _blocks(content: Any) -> Iterator[dict[str, Any]]:
+    """The blocks of a content and those inside its tool results and documents."""
+    for block in _dicts(content):
+        yield block
+        inner = block.get("content")
+        if isinstance(inner, list):
+            yield from _dicts(inner)
+
+
+def _count_block(block: dict[str, Any], history: _History) -> None:
+    if "cache_control" in block:
+        history.cache_ttl_s = max(history.cache_ttl_s, _ttl_s(block))
+    kind = block.get("type")
+    if kind == "image":
+        history.images += 1
+        history.image_bytes += _data_size(block)
+    elif kind == "document":
+        history.documents += 1
+        history.document_bytes += _data_size(block)
+
+
+def _data_size(block: dict[str, Any]) -> int:
+    source = _dict(block.get("source"))
+    data = source.get("data")
+    return len(data) if source.get("type") == "base64" and isinstance(data, str) else 0
+
+
+def _user_texts(message: Any) -> list[str]:
+    if not isinstance(message, dict) or message.get("role") != "user":
+        return []
+    content = message.get("content")
+    if isinstance(content, str):
+        return [content]
+    texts = (block.get("text") for block in _dicts(content) if block.get("type") == "text")
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _newest_user_texts(messages: list[Any]) -> list[str]:
+    """The newest USER_TEXT_LIMIT characters, oldest first; a text cut at the limit keeps its end."""
+    found: list[str] = []
+    room = USER_TEXT_LIMIT
+    for message in reversed(messages):
+        for text in reversed(_user_texts(message)):
+            if room <= 0:
+                return found[::-1]
+            found.append(text[-room:])
+            room -= len(text)
+    return found[::-1]
+
+
+def _first_user_text(messages: list[Any]) -> str:
+    """The first text that the person wrote, not the client's reminders before it."""
+    for message in messages:
+        for text in _user_texts(message):
+            if text and not text.lstrip().startswith(_REMINDER):
+                return text[:FIRST_TEXT_LIMIT]
+    return ""
+
+
+def _read_newest(messages: list[Any], history: _History) -> None:
+    # Claude Code 2.1 puts a role "system" entry after the user's message.
+    newest = next((m for m in reversed(messages) if _dict(m).get("role") != "system"), None)
+    role, kinds = _dict(newest).get("role"), [b.get("type") for b in _dicts(_dict(newest).get("content"))]
+    if role == "user":
+        history.tool_loop = "tool_result" in kinds
+    elif role == "assistant":
+        # A paused turn goes on from the server's own tool call; all else is the start of the answer.
+        paused = bool(kinds) and isinstance(kinds[-1], str) and kinds[-1].endswith(_SERVER_TOOLS)
+        history.tool_loop, history.prefill = paused, not paused
+
+
+_SERVER_TOOLS = ("server_tool_use", "mcp_tool_use", "tool_result")
+
+
+# --- single facts -------------------------------------------------------------------------
+
+
+def _client(headers: Mapping[str, str]) -> str:
+    agent = (headers.get("user-agent") or "").lower()
+    return next((name for start, name in _CLIENTS if agent.startswith(start)), "unknown")
+
+
+def _versioned(tools: list[dict[str, Any]]) -> Iterator[str]:
+    for tool in tools:
+        kind = _text(tool.get("type"))
+        if kind and kind != "custom":
+            yield kind
+
+
+def _estimate(size: int, history: _History) -> int:
+    """Input tokens: text at four bytes each, every image alike, documents by their size."""
+    text = max(0, size - history.image_bytes - history.document_bytes)
+    documents = history.document_bytes // _DOCUMENT_BYTES_PER_TOKEN
+    return text // _BYTES_PER_TOKEN + IMAGE_TOKENS * history.images + documents
+
+
+def _retry_count(headers: Mapping[str, str]) -> int:
+    value = (headers.get("x-stainless-retry-count") or "").strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0
+
+
+def _ttl_s(block: dict[str, Any]) -> int:
+    control = block.get("cache_control")
+    if not isinstance(control, dict):
+        return 0
+    return 3600 if control.get("ttl") == "1h" else 300
+
+
+def _cache_ttl_s(members: dict[str, Any], history: _History) -> int | None:
+    others = [members, *_dicts(members.get("system")), *_dicts(members.get("tools"))]
+    return max(history.cache_ttl_s, *(_ttl_s(other) for other in others)) or None
+
+
+def _session_hint(
+    members: dict[str, Any], history: _History, headers: Mapping[str, str], turn: TurnKind
+) -> str | None:
+    """The client's own id of the conversation; a sub-agent's is its parent's with something of its own."""
+    names = ("x-claude-code-session-id", "x-session-id", "x-session-affinity")
+    given = next((value for name in names if (value := (headers.get(name) or "").strip())), None)
+    hint = given or _user_id_session(_dict(members.get("metadata")).get("user_id"))
+    if hint and turn is TurnKind.SUBAGENT:
+        agent = (headers.get("x-claude-code-agent-id") or "").strip()
+        hint = f"{hint}/{agent or history.first_user_text[:200]}"
+    return _clean(hint) if hint else None
+
+
+def _user_id_session(user_id: Any) -> str | None:
+    """The session inside `metadata.user_id`; an id that names only a person is none."""
+    if not isinstance(user_id, str) or len(user_id) > 4096:
+        return None
+    if found := _OLD_USER_ID.search(user_id):
+        return found[1]
+    try:
+        session = _dict(json.loads(user_id)).get("session_id")
+    except (ValueError, RecursionError):
+        return None
+    return session if isinstance(session, str) and session else None
+
+
+# --- what the action is for ---------------------------------------------------------------
+
+
+def _turn(
+    members: dict[str, Any], history: _History, headers: Mapping[str, str], client: str
+) -> TurnKind:
+    """In this order: probe, title, compaction, sub-agent, classifier, main.
+
+    The limits of a classifier hold only for clients known to make such calls: an SDK user's
+    short question with few tokens is a main turn.
+    """
+    max_tokens = _int(members.get("max_tokens"))
+    newest = history.user_texts[-1] if history.user_texts else ""
+    has_tools = bool(_list(members.get("tools")))
+    if max_tokens is not None and max_tokens <= 4:
+        return TurnKind.PROBE
+    if not has_tools and (_asks_for_title(history.user_texts) or _title_schema(members)):
+        return TurnKind.TITLE
+    if not history.tool_loop and _COMPACTION.search(newest[:4000]):
+        return TurnKind.COMPACTION
+    if any(headers.get(name) for name in _AGENT_HEADERS):
+        return TurnKind.SUBAGENT
+    small = max_tokens is not None and max_tokens <= 256 and history.count <= 3 and client in _AGENTS
+    if not has_tools and (small or any(text.startswith("<transcript>") for text in history.user_texts)):
+        return TurnKind.CLASSIFIER
+    return TurnKind.MAIN
+
+
+def _asks_for_title(texts: list[str]) -> bool:
+    return any(text.startswith(_TITLE_START) or _TITLE_PART in text[-400:] for text in texts)
+
+
+def _title_schema(members: dict[str, Any]) -> bool:
+    """An answer schema with a title and hardly anything else, as Claude Code asks for."""
+    shape = _dict(members.get("output_config")).get("format") or members.get("output_format")
+    properties = _dict(_dict(_dict(shape).get("schema")).get("properties"))
+    return "title" in properties and set(properties) <= {"title", "isNewTopic", "branch"}
