@@ -36,6 +36,8 @@ from pointsman.scoring.bundle import Bundle
 from pointsman.scoring.bundle_files import Matrix
 from pointsman.scoring.knobs import Knobs
 
+_NOBODY = "no model of the bundle is deployed and eligible"
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -77,6 +79,8 @@ def score(
     if vector.shape != (bundle.dim,):
         raise ValueError(f"the vector must have shape ({bundle.dim},), not {vector.shape}")
     models = bundle.models if deployed is None else _known(bundle, frozenset(deployed))
+    if not models:
+        raise ValueError(_NOBODY)
     view = _view(bundle, models, bundle.defaults if knobs is None else knobs)
     order, near = _nearest(bundle.centroids, vector, top_p or bundle.top_p)
     totals = np.add.reduce(view.scores[order], axis=0).tolist()
@@ -128,7 +132,7 @@ def _best_two(
         elif runner_up is None or totals[index] > totals[runner_up]:
             runner_up = index
     if best is None:
-        raise ValueError("no model of the bundle is deployed and eligible")
+        raise ValueError(_NOBODY)
     return best, runner_up
 
 

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import copy
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pointsman.errors import BundleError
+from pointsman.scoring.bundle import list_versions, load_bundle, resolve
+
+Writer = Callable[..., Path]
+Files = dict[str, Any]
+ROOT = Path(__file__).parents[2] / "bundles"
+
+
+def centroids(magic: bytes = b"CRT1", version: int = 1, k: int = 3, dim: int = 4, rows: Any = None) -> bytes:
+    rows = np.eye(3, 4) if rows is None else np.array(rows)
+    return magic + struct.pack("<III", version, k, dim) + rows.astype("<f4").tobytes()
+
+
+def put(files: Files, path: str, value: Any) -> None:
+    """Set `value` at "file/key/key" of the contents; a list index counts as a key."""
+    *parents, last = path.split("/")
+    at: Any = files
+    for key in parents:
+        at = at[int(key)] if isinstance(at, list) else at.setdefault(key, {})
+    if value is ...:
+        del at[last]
+    else:
+        at[int(last) if isinstance(at, list) else last] = value
+
+
+def test_v2_is_read_as_it_is(write_bundle: Writer) -> None:
+    bundle = load_bundle(write_bundle(), ("tiny", 4))
+    assert (bundle.version, bundle.format, bundle.k, bundle.dim, bundle.top_p) == ("v9.1", 2, 3, 4, 1)
+    assert bundle.models == ("alder", "birch", "cedar")
+    assert bundle.providers["alder"] == "grove"
+    assert bundle.quality is not None
+    assert bundle.quality[0].tolist() == [0.3, 0.6, 0.8]
+    assert bundle.axes["tps"].tolist() == [100.0, 50.0, 25.0]
+    assert bundle.defaults.alpha == (0.5, 0.6, 0.7)
+    assert (bundle.defaults.output_cost_ratio, bundle.defaults.expected_output_tokens) == (0.25, 2000)
+
+
+def test_arrays_cannot_be_written(write_bundle: Writer) -> None:
+    bundle = load_bundle(write_bundle())
+    for array in (bundle.centroids, bundle.quality, bundle.rankings, *bundle.axes.values()):
+        assert array is not None
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+
+
+def test_without_quality_means_it_is_v1(files: Files, write_bundle: Writer) -> None:
+    put(files, "quality_means.json", ...)
+    put(files, "model_axes.json", ...)
+    bundle = load_bundle(write_bundle(files))
+    assert (bundle.format, bundle.quality) == (1, None)
+
+
+def test_missing_knobs_have_defaults(files: Files, write_bundle: Writer) -> None:
+    put(files, "metadata.yaml/training", ...)
+    bundle = load_bundle(write_bundle(files))
+    assert bundle.defaults.alpha == (0.53, 0.53, 0.53)
+    assert bundle.defaults.expected_output_tokens == 2000
+    assert (bundle.defaults.speed_weight, bundle.defaults.output_cost_ratio) == (0.0, 0.0)
+    assert bundle.defaults.per_model_verbosity is False
+    assert bundle.top_p == 3
+
+
+def test_null_axes_are_unknown(files: Files, write_bundle: Writer) -> None:
+    put(files, "model_axes.json/axes/alder", {"input_per_1k_usd": None})
+    assert all(np.isnan(values[0]) for values in load_bundle(write_bundle(files)).axes.values())
+
+
+def test_a_model_listed_for_several_columns_counts_once(files: Files, write_bundle: Writer) -> None:
+    files["model_registry.json"]["deployed_models"].append({"model": "alder", "provider": "other"})
+    bundle = load_bundle(write_bundle(files))
+    assert bundle.models == ("alder", "birch", "cedar")
+    assert bundle.providers["alder"] == "grove"
+
+
+def test_models_beyond_the_registry_are_left_out(files: Files, write_bundle: Writer) -> None:
+    put(files, "quality_means.json/quality_means/0/willow", 0.5)
+    put(files, "model_axes.json/axes/willow", {})
+    assert load_bundle(write_bundle(files)).models == ("alder", "birch", "cedar")
+
+
+def test_model_features_override_means_and_axes(files: Files, write_bundle: Writer) -> None:
+    put(
+        files, "model_features.json/models/birch", {"psi_probe": [0.1, 0.2, 0.3], "operational": {"tps": 7.0}}
+    )
+    bundle = load_bundle(write_bundle(files))
+    assert bundle.quality is not None
+    assert bundle.quality[:, 1].tolist() == [0.1, 0.2, 0.3]
+    assert bundle.quality[:, 0].tolist() == [0.3, 0.9, 0.5]
+    assert bundle.axes["tps"].tolist() == [100.0, 7.0, 25.0]
+    assert bundle.axes["ttft_s"][1] == 1.0
+
+
+def test_model_features_alone_are_enough(files: Files, write_bundle: Writer) -> None:
+    axes = files.pop("model_axes.json")["axes"]
+    means = files.pop("quality_means.json")["quality_means"]
+    whole = load_bundle(write_bundle(name="whole"))
+    entries = {m: {"psi_probe": [means[str(k)][m] for k in range(3)], "operational": axes[m]} for m in axes}
+    put(files, "model_features.json/models", entries)
+    bundle = load_bundle(write_bundle(files))
+    assert bundle.format == 2
+    assert np.array_equal(bundle.quality, whole.quality)
+    assert all(np.array_equal(bundle.axes[axis], whole.axes[axis]) for axis in whole.axes)
+
+
+NAN, INF = float("nan"), float("inf")
+Q = "quality_means.json/quality_means"
+KNOBS = "metadata.yaml/training/default_routing_knobs"
+
+BROKEN: list[tuple[str, Any, tuple[str, ...]]] = [
+    # what to change, to what (... removes it), what the message must name
+    ("centroids.bin", ..., ("centroids.bin", "cannot be read")),
+    ("centroids.bin", b"", ("centroids.bin", "CRT1")),
+    ("centroids.bin", b"CRT1\1\0", ("centroids.bin", "16 bytes")),
+    ("centroids.bin", centroids(magic=b"CRT2"), ("centroids.bin", "CRT2")),
+    ("centroids.bin", centroids(version=2), ("centroids.bin", "version")),
+    ("centroids.bin", centroids(k=0), ("centroids.bin", "above 0")),
+    ("centroids.bin", centroids(dim=0), ("centroids.bin", "above 0")),
+    ("centroids.bin", centroids()[:-1], ("centroids.bin", "64 bytes", "has 63")),
+    ("centroids.bin", centroids() + b"\0", ("centroids.bin", "64 bytes", "has 65")),
+    ("centroids.bin", centroids(k=2**32 - 1, dim=2**32 - 1), ("centroids.bin", "bytes")),
+    (
+        "centroids.bin",
+        centroids(rows=[[1, 0, 0, 0], [0, NAN, 0, 0], [0, 0, 1, 0]]),
+        ("centroids.bin", "cluster 1"),
+    ),
+    (
+        "centroids.bin",
+        centroids(rows=[[1, 0, 0, 0], [0, 1, 0, 0], [INF, 0, 1, 0]]),
+        ("centroids.bin", "cluster 2"),
+    ),
+    (
+        "centroids.bin",
+        centroids(rows=[[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 1, 0]]),
+        ("cluster 1", "normalised"),
+    ),
+    ("quality_means.json", b"{", ("quality_means.json", "JSON")),
+    ("quality_means.json", b"\xff\xfe", ("quality_means.json", "JSON")),
+    ("quality_means.json", b"[" * 100_000, ("quality_means.json", "JSON")),
+    ("quality_means.json", {"means": {}}, ("quality_means.json", "quality_means")),
+    (f"{Q}/1", ..., ("quality_means.json", "cluster 1")),
+    (f"{Q}/3", {}, ("quality_means.json", "cluster 3", "unknown")),
+    (f"{Q}/2/birch", ..., ("quality_means.json", "cluster 2", "birch")),
+    (f"{Q}/2/birch", NAN, ("quality_means.json", "cluster 2", "birch", "nan")),
+    (f"{Q}/2/birch", -INF, ("quality_means.json", "cluster 2", "birch", "-inf")),
+    (f"{Q}/2/birch", None, ("quality_means.json", "cluster 2", "birch")),
+    (f"{Q}/2/birch", True, ("quality_means.json", "cluster 2", "birch")),
+    (f"{Q}/2/birch", "0.5", ("quality_means.json", "cluster 2", "birch")),
+    (f"{Q}/2/birch", 10**400, ("quality_means.json", "cluster 2", "birch")),
+    (f"{Q}/2/willow", NAN, ("quality_means.json", "cluster 2", "willow")),
+    ("model_axes.json", ..., ("model_axes.json",)),
+    ("model_axes.json/axes/cedar", ..., ("model_axes.json", "cedar", "registry")),
+    ("model_axes.json/axes/cedar", 3, ("model_axes.json", "cedar")),
+    ("model_axes.json/axes/cedar/tps", INF, ("model_axes.json", "cedar", "tps")),
+    ("model_axes.json/axes/cedar/ttft_s", -1.0, ("model_axes.json", "cedar", "ttft_s", "negative")),
+    ("model_features.json", {"models": {"alder": 3}}, ("model_features.json", "alder")),
+    (
+        "model_features.json/models/alder/psi_probe",
+        [0.1, 0.2],
+        ("model_features.json", "alder", "3 numbers", "2"),
+    ),
+    (
+        "model_features.json/models/alder/psi_probe",
+        [0.1, NAN, 0.2],
+        ("model_features.json", "alder", "cluster 1"),
+    ),
+    ("model_features.json/models/alder/operational", {"tps": NAN}, ("model_features.json", "alder", "tps")),
+    ("rankings.json/rankings/0/alder", INF, ("rankings.json", "cluster 0", "alder")),
+    ("rankings.json/rankings/0", ..., ("rankings.json", "cluster 0")),
+    ("model_registry.json", ..., ("model_registry.json",)),
+    ("model_registry.json", {"deployed_models": []}, ("model_registry.json", "at least one")),
+    (
+        "model_registry.json/deployed_models/1",
+        {"provider": "x"},
+        ("model_registry.json", "deployed_models[1]"),
+    ),
+    ("metadata.yaml", ..., ("metadata.yaml",)),
+    ("metadata.yaml", b"a: [", ("metadata.yaml", "YAML")),
+    ("metadata.yaml", b"!!python/object/apply:os.getcwd []", ("metadata.yaml", "YAML")),
+    ("metadata.yaml", b"just text", ("metadata.yaml", "mapping")),
+    (
+        "metadata.yaml/cache_config",
+        {"default_threshold": NAN},
+        ("metadata.yaml", "cache_config", "default_threshold"),
+    ),
+    ("metadata.yaml/training/k", 4, ("metadata.yaml", "training.k", "4", "3")),
+    ("metadata.yaml/training/top_p", 0, ("metadata.yaml", "top_p")),
+    ("metadata.yaml/training", [], ("metadata.yaml", "training")),
+    ("metadata.yaml/embedder/embed_dim", 5, ("metadata.yaml", "embed_dim", "5", "4")),
+    (f"{KNOBS}/alpha", [0.5, 0.5], ("metadata.yaml", "alpha", "3 clusters", "2 values")),
+    (f"{KNOBS}/alpha", 0.5, ("metadata.yaml", "alpha", "3 clusters")),
+    (f"{KNOBS}/alpha", [0.5, 0.5, 1.5], ("metadata.yaml", "alpha", "cluster 2")),
+    (f"{KNOBS}/alpha", [0.5, "x", 0.5], ("metadata.yaml", "alpha", "cluster 1")),
+    (f"{KNOBS}/alpha_floor", [0.5], ("metadata.yaml", "alpha_floor")),
+    (f"{KNOBS}/alpha_floor", [0.5, 0.5, -0.1], ("metadata.yaml", "alpha_floor", "cluster 2")),
+    (f"{KNOBS}/speed_weight", 0.9, ("metadata.yaml", "speed_weight", "cluster 0")),
+    (f"{KNOBS}/output_cost_ratio", 11, ("metadata.yaml", "output_cost_ratio")),
+    (f"{KNOBS}/expected_output_tokens", 1.5, ("metadata.yaml", "expected_output_tokens")),
+    (f"{KNOBS}/per_model_verbosity", 1, ("metadata.yaml", "per_model_verbosity")),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"), BROKEN, ids=[f"{n}-{case[0]}" for n, case in enumerate(BROKEN)]
+)
+def test_a_broken_bundle_is_refused_by_name(
+    path: str, value: Any, named: tuple[str, ...], files: Files, write_bundle: Writer
+) -> None:
+    put(files, path, copy.deepcopy(value))
+    with pytest.raises(BundleError) as caught:
+        load_bundle(write_bundle(files))
+    assert all(word in str(caught.value) for word in named), str(caught.value)
+
+
+@pytest.mark.parametrize("running", [("tiny", 8), ("huge", 4)])
+def test_another_embedder_is_refused(running: tuple[str, int], write_bundle: Writer) -> None:
+    with pytest.raises(BundleError, match=r"metadata\.yaml.*'tiny' with dim 4"):
+        load_bundle(write_bundle(), running)
+
+
+def test_a_form_the_bundle_lacks_is_an_error(files: Files, write_bundle: Writer) -> None:
+    put(files, "rankings.json", ...)
+    with pytest.raises(BundleError, match=r"rankings\.json"):
+        load_bundle(write_bundle(files), format=1)
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such bundle"):
+        load_bundle(tmp_path / "v1")
+
+
+class TestVersions:
+    @pytest.fixture
+    def root(self, tmp_path: Path, write_bundle: Writer) -> Path:
+        for name in ("v0.9", "v0.10", "legacy/v0.2", "legacy/v0.9"):
+            write_bundle(name=name)
+        (tmp_path / "embedder").mkdir()
+        (tmp_path / "latest").write_text("v0.10\n")
+        return tmp_path
+
+    @pytest.mark.parametrize("version", ["", "latest", " latest "])
+    def test_the_pointer(self, root: Path, version: str) -> None:
+        assert resolve(root, version) == root / "v0.10"
+
+    def test_root_before_legacy(self, root: Path) -> None:
+        assert resolve(root, "v0.9") == root / "v0.9"
+        assert resolve(root, "v0.2") == root / "legacy" / "v0.2"
+
+    def test_a_pointer_into_legacy(self, root: Path) -> None:
+        (root / "latest").write_text("v0.2")
+        assert resolve(root) == root / "legacy" / "v0.2"
+
+    def test_listing_flattens_and_never_shows_legacy(self, root: Path) -> None:
+        assert list_versions(root) == ("v0.2", "v0.9", "v0.10")
+
+    @pytest.mark.parametrize("pointer", ["latest", "", "  \n"])
+    def test_a_pointer_that_points_nowhere(self, root: Path, pointer: str) -> None:
+        (root / "latest").write_text(pointer)
+        with pytest.raises(BundleError, match="must name a version"):
+            resolve(root)
+
+    def test_no_pointer(self, root: Path) -> None:
+        (root / "latest").unlink()
+        with pytest.raises(BundleError, match="latest"):
+            resolve(root)
+
+    @pytest.mark.parametrize(
+        "version", ["legacy", "legacy/v0.2", "../v0.9", "/v0.9", "..", ".", "v0\n9", "embedder", "v7"]
+    )
+    def test_what_is_no_version_says_what_there_is(self, root: Path, version: str) -> None:
+        with pytest.raises(BundleError, match=r"v0\.2, v0\.9, v0\.10"):
+            resolve(root, version)
+
+
+def test_the_shipped_bundle_fits_the_shipped_encoder() -> None:
+    from pointsman.embedding import Embedder
+
+    bundle = load_bundle(resolve(ROOT), (Embedder.id, Embedder.dim))
+    assert bundle.format == 2

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pointsman.errors import BundleError, ClientError
+from pointsman.scoring.knobs import HEADERS, Knobs, Overrides, check, merge, parse
+
+WEAVE, OWN = "x-weave-routing-", "x-router-"
+DEFAULTS = Knobs((0.4, 0.6), 0.1, 0.25, 1500, False)
+
+
+def refused(headers: dict[str, str]) -> ClientError:
+    with pytest.raises(ClientError) as caught:
+        parse(headers)
+    assert caught.value.status == 400
+    return caught.value
+
+
+def test_no_headers_override_nothing() -> None:
+    assert parse({"content-type": "application/json", "x-router-marker": "off"}) == Overrides()
+
+
+@pytest.mark.parametrize("prefix", [WEAVE, OWN])
+def test_all_five_under_both_names(prefix: str) -> None:
+    headers = {
+        f"{prefix}alpha": "0.25",
+        f"{prefix}speed-weight": "1e-1",
+        f"{prefix}output-cost-ratio": "10",
+        f"{prefix}expected-output-tokens": "100000",
+        f"{prefix}per-model-verbosity": "true",
+    }
+    assert parse(headers) == Overrides(0.25, 0.1, 10.0, 100_000, True)
+
+
+def test_headers_lists_every_name_for_removal() -> None:
+    assert len(HEADERS) == len(set(HEADERS)) == 10
+    assert {f"{WEAVE}alpha", f"{OWN}per-model-verbosity"} <= set(HEADERS)
+
+
+def test_any_case_trimmed_and_empty_is_absent() -> None:
+    assert parse({"X-Weave-Routing-Alpha": "  .5\t", "X-Router-Speed-Weight": "   "}) == Overrides(alpha=0.5)
+
+
+@pytest.mark.parametrize("text", ["0", "1", "-0", "+1.0", ".5", "5.e-1", "1e-400"])
+def test_numbers_within_range(text: str) -> None:
+    assert parse({f"{OWN}alpha": text}) == Overrides(alpha=float(text))
+
+
+def test_negative_zero_is_zero_for_the_hash_too() -> None:
+    assert (
+        merge(DEFAULTS, parse({f"{OWN}alpha": "-0"}), 2).hash == merge(DEFAULTS, Overrides(alpha=0.0), 2).hash
+    )
+
+
+BAD_FRACTIONS = ["nan", "NaN", "inf", "-Inf", "Infinity", "1e999", "-0.1", "1.0000001", "half", "0x1p-1",
+                 "1_0", "٠", "0.5, 0.5", "0,5", "--1", "."]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["alpha", "speed-weight"])
+@pytest.mark.parametrize("text", BAD_FRACTIONS)
+def test_fractions_out_of_range_name_header_and_rule(name: str, text: str) -> None:
+    error = refused({WEAVE + name: text})
+    assert str(error).startswith(f"{WEAVE}{name} must be a finite number from 0 to 1, not ")
+    assert error.source == WEAVE + name
+
+
+@pytest.mark.parametrize("text", ["nan", "-1", "10.01", "1e9"])
+def test_output_cost_ratio_up_to_ten(text: str) -> None:
+    assert "from 0 to 10, not" in str(refused({f"{OWN}output-cost-ratio": text}))
+
+
+@pytest.mark.parametrize("text", ["-1", "100001", "2000.0", "2e3", "two", "9" * 5000])
+def test_expected_output_tokens_is_an_integer(text: str) -> None:
+    assert "a whole number from 0 to 100000" in str(refused({f"{OWN}expected-output-tokens": text}))
+
+
+@pytest.mark.parametrize("text", ["True", "1", "yes", "TRUE", "false,"])
+def test_verbosity_is_exactly_true_or_false(text: str) -> None:
+    assert "exactly true or false" in str(refused({f"{OWN}per-model-verbosity": text}))
+
+
+def test_both_names_with_one_value_are_fine() -> None:
+    assert parse({f"{WEAVE}alpha": "0.5", f"{OWN}alpha": "0.50"}) == Overrides(alpha=0.5)
+    assert parse({f"{WEAVE}alpha": "0.5", f"{OWN}alpha": " "}) == Overrides(alpha=0.5)
+
+
+def test_both_names_with_different_values_are_refused() -> None:
+    message = str(refused({f"{WEAVE}alpha": "0.5", f"{OWN}alpha": "0.6"}))
+    assert f"{WEAVE}alpha" in message
+    assert f"{OWN}alpha" in message
+    assert "contradict" in message
+
+
+def test_every_refused_header_is_named_at_once() -> None:
+    error = refused(
+        {f"{WEAVE}alpha": "nan", f"{OWN}expected-output-tokens": "x", f"{OWN}speed-weight": "0.5"}
+    )
+    assert error.source == f"{WEAVE}alpha,{OWN}expected-output-tokens"
+    assert len(str(error).split("; ")) == 2
+
+
+def test_a_sum_above_one_has_a_message_of_its_own() -> None:
+    message = str(refused({f"{WEAVE}alpha": "0.7", f"{OWN}speed-weight": "0.4"}))
+    assert message == f"{WEAVE}alpha (0.7) and {OWN}speed-weight (0.4) must not add up to more than 1"
+
+
+def test_the_range_of_the_speed_weight_is_told_before_the_sum() -> None:
+    message = str(refused({f"{WEAVE}alpha": "0.7", f"{WEAVE}speed-weight": "1.4"}))
+    assert "speed-weight must be a finite number from 0 to 1" in message
+    assert "add up" not in message
+
+
+def test_the_sum_has_a_billionth_of_slack() -> None:
+    assert parse({f"{OWN}alpha": "0.5000000009", f"{OWN}speed-weight": "0.5"}).alpha == 0.5000000009
+    refused({f"{OWN}alpha": "0.5000000011", f"{OWN}speed-weight": "0.5"})
+
+
+def test_speed_weight_alone_is_summed_with_the_bundles_alpha() -> None:
+    with pytest.raises(
+        ClientError, match=r"bundle's alpha \(0\.6 in cluster 1\).*send x-weave-routing-alpha too"
+    ):
+        merge(DEFAULTS, Overrides(speed_weight=0.5), 2)
+    assert merge(DEFAULTS, Overrides(alpha=0.5, speed_weight=0.5), 2).alpha == (0.5, 0.5)
+
+
+def test_alpha_alone_is_summed_with_the_bundles_speed_weight() -> None:
+    with pytest.raises(ClientError, match="the bundle's speed weight"):
+        merge(DEFAULTS, Overrides(alpha=0.95), 2)
+
+
+def test_merge_keeps_what_is_not_overridden() -> None:
+    assert merge(DEFAULTS, Overrides(), 2) == DEFAULTS
+    assert merge(DEFAULTS, Overrides(expected_output_tokens=0), 2) == Knobs((0.4, 0.6), 0.1, 0.25, 0, False)
+    assert merge(DEFAULTS, Overrides(output_cost_ratio=0.0, per_model_verbosity=True), 2) == Knobs(
+        (0.4, 0.6), 0.1, 0.0, 1500, True
+    )
+
+
+def test_scalar_alpha_replaces_the_vector_of_this_copy_only() -> None:
+    assert merge(DEFAULTS, Overrides(alpha=0.2), 2).alpha == (0.2, 0.2)
+    assert DEFAULTS.alpha == (0.4, 0.6)
+
+
+def test_another_length_of_alpha_is_the_bundles_fault() -> None:
+    with pytest.raises(BundleError, match="2 values for 3 clusters"):
+        merge(DEFAULTS, Overrides(alpha=0.2), 3)
+
+
+def test_the_hash_is_over_the_packed_form() -> None:
+    packed = struct.pack("<I", 2) + struct.pack("<dd", 0.4, 0.6) + struct.pack("<ddIB", 0.1, 0.25, 1500, 0)
+    assert DEFAULTS.hash == hashlib.sha256(packed).digest()[:8].hex()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [Overrides(alpha=0.5), Overrides(speed_weight=0.2), Overrides(output_cost_ratio=0.3),
+     Overrides(expected_output_tokens=1501), Overrides(per_model_verbosity=True)],
+)  # fmt: skip
+def test_every_knob_changes_the_hash(changed: Overrides) -> None:
+    assert merge(DEFAULTS, changed, 2).hash != DEFAULTS.hash
+
+
+def test_the_log_shows_a_uniform_alpha_as_one_number() -> None:
+    assert merge(DEFAULTS, Overrides(alpha=0.2), 2).as_log()["alpha"] == 0.2
+    assert DEFAULTS.as_log()["alpha"] == [0.4, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "problem"),
+    [
+        (Knobs((0.5, 1.5)), "alpha of cluster 1"),
+        (Knobs((0.5, float("nan"))), "alpha of cluster 1"),
+        (Knobs((0.5, 0.9), 0.2), "alpha of cluster 1 and speed_weight"),
+        (Knobs((0.5,), -0.2), "speed_weight"),
+        (Knobs((0.5,), 0.0, 10.5), "output_cost_ratio"),
+        (Knobs((0.5,), 0.0, 0.0, -1), "expected_output_tokens"),
+    ],
+)
+def test_check_names_what_is_wrong_with_a_bundles_defaults(knobs: Knobs, problem: str) -> None:
+    assert problem in check(knobs)
+    assert check(DEFAULTS) == ""
+
+
+@given(st.dictionaries(st.sampled_from(HEADERS), st.text()))
+def test_any_text_is_read_or_refused(headers: dict[str, str]) -> None:
+    try:
+        overrides = parse(headers)
+    except ClientError as error:
+        assert error.source
+        assert str(error).isascii()
+        return
+    assert check(merge(Knobs((0.0,)), overrides, 1)) == ""
