@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsman import paths
 from pointsman.errors import StoreError
 from pointsman.store import Reader, Store
 from pointsman.store.migrations import migrations
@@ -24,6 +25,12 @@ def refused(path: Path) -> str:
 def test_missing_directory(tmp_path: Path) -> None:
     path = tmp_path / "none" / "pointsman.db"
     assert f"there is no directory {path.parent}; create it" in refused(path)
+
+
+def test_the_data_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_HOME", str(tmp_path / "a" / "b"))
+    Store(paths.default_database()).close()
+    assert paths.default_database().parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_directory_in_its_place(tmp_path: Path) -> None:

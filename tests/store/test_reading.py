@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pointsman.errors import StoreError
-from pointsman.store import Reader, Store
-from pointsman.values import CredentialKind, Decision, Outcome, TurnKind, Usage
+from pointsman.store import Expected, Reader, Store
+from pointsman.values import Candidate, CredentialKind, Decision, Outcome, TurnKind, Usage
 
 NOON = datetime.datetime(2026, 11, 20, 12).astimezone().timestamp()
 DAY = 86_400.0
@@ -35,11 +35,19 @@ PLAIN = Decision(
     reason="cluster",
     session_hint="hint",
 )
+BIG, SMALL = Candidate("big", quality=0.75, score=0.1), Candidate("small", quality=0.5, score=0.2)
+OUT, UNSCORED = Candidate("small", excluded="context window", quality=0.5), Candidate("new")
 ROWS: list[tuple[dict[str, object], Outcome | None]] = [
-    ({"id": "ab1"}, Outcome(status=200, usage=Usage(100, 10), cost_usd=1.0, requested_cost_usd=3.0)),
-    ({"id": "ab2", "at": NOON + 1}, Outcome(status=200, usage=Usage(200, 20, 7), requested_cost_usd=5.0)),
     (
-        {"id": "b1", "at": NOON + DAY, "served_model": "big"},
+        {"id": "ab1", "candidates": (BIG, SMALL)},
+        Outcome(status=200, usage=Usage(100, 10), cost_usd=1.0, requested_cost_usd=3.0),
+    ),
+    (
+        {"id": "ab2", "at": NOON + 1, "candidates": (BIG, OUT, UNSCORED)},
+        Outcome(status=200, usage=Usage(200, 20, 7), requested_cost_usd=5.0),
+    ),
+    (
+        {"id": "b1", "at": NOON + DAY, "served_model": "big", "candidates": (BIG,)},
         Outcome(status=200, usage=Usage(300, 30), cost_usd=2.0, requested_cost_usd=2.0),
     ),
     ({"id": "c1", "at": NOON + DAY, "session_hint": "other"}, Outcome(status=529, error="overloaded")),
@@ -82,38 +90,31 @@ def test_by_session_hint_newest_first(path: Path) -> None:
     assert found == ["z", "c2", "b1", "ab2", "ab1"]
 
 
-def test_totals_of_everything(path: Path) -> None:
+def test_actions_of_a_period_with_its_beginning_and_without_its_end(path: Path) -> None:
     with Reader(path) as reader:
-        (totals,) = reader.totals()
-    assert (totals.actions, totals.answered, totals.failed) == (5, 3, 1)
-    assert totals.usage == Usage(600, 60, 7, None, None)
-    assert (totals.cost_usd, totals.unknown_cost) == (3.0, 1)
-    assert (totals.requested_cost_usd, totals.unknown_requested_cost) == (10.0, 0)
-    assert (totals.compared_cost_usd, totals.compared_requested_cost_usd) == (3.0, 5.0)
-
-
-def test_totals_by_model_and_by_day(path: Path) -> None:
-    with Reader(path) as reader:
-        by_model = {group.group: (group.actions, group.cost_usd) for group in reader.totals(by="model")}
-        by_day = {group.group: (group.actions, group.cost_usd) for group in reader.totals(by="day")}
-    assert by_model == {"small": (4, 1.0), "big": (1, 2.0)}
-    assert by_day == {"2026-11-20": (2, 1.0), "2026-11-21": (2, 2.0), "2026-11-22": (1, None)}
-
-
-def test_a_period_takes_its_beginning_and_not_its_end(path: Path) -> None:
-    with Reader(path) as reader:
-        assert [group.actions for group in reader.totals(since=NOON + 1, until=NOON + DAY)] == [1]
-        assert reader.totals(since=NOON + 9 * DAY) == []
-
-
-def test_spends_by_pair_of_models(path: Path) -> None:
-    with Reader(path) as reader:
-        spends = reader.spends()
-    assert [(row.requested_model, row.served_model, row.actions, row.unknown_cost) for row in spends] == [
-        ("big", "small", 2, 1),
-        ("big", "big", 1, 0),
+        everything = list(reader.actions())
+        some = list(reader.actions(since=NOON + 1, until=NOON + DAY))
+        assert list(reader.actions(since=NOON + 9 * DAY)) == []
+    assert [(row.served_model, row.answered, row.failed) for row in everything] == [
+        ("small", True, False),
+        ("small", True, False),
+        ("big", True, False),
+        ("small", False, True),
+        ("small", False, False),
     ]
-    assert spends[0].usage == Usage(300, 30, 7)
+    assert [(row.usage, row.cost_usd, row.requested_cost_usd) for row in some] == [
+        (Usage(200, 20, 7), None, 5.0)
+    ]
+
+
+def test_expectations_add_up_what_candidates_promised(path: Path) -> None:
+    with Reader(path) as reader:
+        found = reader.expectations()
+    assert found == [
+        Expected("anthropic", "big", "big", "big", actions=1, allowed=1, quality_sum=0.75),
+        Expected("anthropic", "big", "small", "big", actions=2, allowed=2, quality_sum=1.5),
+        Expected("anthropic", "big", "small", "small", actions=2, allowed=1, quality_sum=1.0),
+    ]
 
 
 def test_a_reader_cannot_write(path: Path) -> None:

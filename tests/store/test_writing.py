@@ -174,7 +174,7 @@ def test_one_bad_row_does_not_take_its_batch_with_it(store: Store, path: Path) -
     with pytest.raises(StoreError, match="cannot take this row"):
         wait(twice)
     with Reader(path) as reader:
-        assert sum(group.actions for group in reader.totals()) == 5
+        assert len(list(reader.actions())) == 5
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_full_disk_fails_the_write_and_works_again(store: Store, path: Path) -
     store._submit(lambda connection: connection.execute("PRAGMA max_page_count = 100000") and None)
     wait(store.record(dataclasses.replace(PLAIN, prompt=big)))
     with Reader(path) as reader:
-        assert sum(group.actions for group in reader.totals()) == 2
+        assert len(list(reader.actions())) == 2
 
 
 def test_a_removed_database_is_made_anew(store: Store, path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -259,7 +259,7 @@ def test_a_removed_database_is_made_anew(store: Store, path: Path, caplog: pytes
         f"database {path} was removed or replaced; opening it anew"
     ]
     with Reader(path) as reader:
-        assert [group.actions for group in reader.totals()] == [1]
+        assert len(list(reader.actions())) == 1
     assert store.salt() == salt
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone() == (salt,)
@@ -311,9 +311,9 @@ def test_several_writers_share_a_file_and_lose_nothing(path: Path) -> None:
         store.close()
     assert failures == []
     with Reader(path) as reader:
-        (totals,) = reader.totals()
+        actions = list(reader.actions())
         (session,) = reader.sessions(limit=10, since=0)
-    assert (totals.actions, totals.answered) == (300, 300)
+    assert [action.answered for action in actions] == [True] * 300
     assert len({store.salt() for store in stores}) == 1
     assert session.key == "s1"
 

@@ -5,7 +5,7 @@
 command line uses it beside a running proxy.
 """
 
-from pointsman.store.reading import Reader, Record, SessionRow, Totals
+from pointsman.store.reading import Expected, Reader, Record, SessionRow, Spent
 from pointsman.store.writing import Store
 
-__all__ = ["Reader", "Record", "SessionRow", "Store", "Totals"]
+__all__ = ["Expected", "Reader", "Record", "SessionRow", "Spent", "Store"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
 from pathlib import Path
 from urllib.parse import quote
 
+from pointsman import paths
 from pointsman.errors import StoreError
 
 SCHEMA_VERSION = 1  # the number of the last migration; kept in SQLite's own user_version
@@ -114,6 +116,9 @@ def identity(path: Path) -> tuple[int, int] | None:
 def _claim(path: Path) -> None:
     if path.is_dir():
         raise StoreError(f"database {path} is a directory; name a file in it")
+    if path.parent == paths.data_dir():  # ours to make; any other directory may be a misspelt one
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.parent.is_dir():
         raise StoreError(f"database {path}: there is no directory {path.parent}; create it")
     try:

@@ -24,8 +24,6 @@ from pointsman.values import (
     Usage,
 )
 
-_GROUPS = {"model": "served_model", "day": "date(at, 'unixepoch', 'localtime')"}
-
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
@@ -47,32 +45,35 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """Actions of one group added up. Only known figures are added; `unknown_*` count the others."""
+class Spent:
+    """What one action took. Token counts are None where there was no answer."""
 
-    group: str  # a model, a day, or "" for everything
-    actions: int
-    answered: int  # with usage
-    failed: int  # with an error, or a status of 400 and more
+    at: float  # unix seconds
+    provider: str
+    strategy: str
+    requested_model: str
+    served_model: str
     usage: Usage
-    cost_usd: float | None  # None if no action's cost is known
-    unknown_cost: int  # answered, but the served model's price is unknown
+    cost_usd: float | None
     requested_cost_usd: float | None
-    unknown_requested_cost: int
-    compared_cost_usd: float | None  # cost of those actions where both costs are known
-    compared_requested_cost_usd: float | None
+    failed: bool  # an error, or a status of 400 and more
+
+    @property
+    def answered(self) -> bool:
+        return self.usage.output_tokens is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Spend:
-    """Tokens of answered actions that were asked of one model and served by one."""
+class Expected:
+    """What scored actions that were asked of one model and served by one expected of a candidate."""
 
+    provider: str
     requested_model: str
     served_model: str
+    model: str  # the candidate
     actions: int
-    usage: Usage
-    cost_usd: float | None
-    unknown_cost: int
+    allowed: int  # in how many of them it could be picked
+    quality_sum: float  # of the expected qualities, each 0…1
 
 
 class Reader:
@@ -138,46 +139,44 @@ class Reader:
         )
         return [SessionRow(*row) for row in rows]
 
-    def totals(
-        self, *, since: float | None = None, until: float | None = None, by: str | None = None
-    ) -> list[Totals]:
-        """Sums over actions (token counts left out) from `since` up to but not including `until`.
-
-        `by` is "model" (served), "day" (local time) or None for one group of everything.
-        Groups by name; by model the most frequent first.
-        """
-        group = "''" if by is None else _GROUPS[by]
-        order = "actions DESC, 1" if by == "model" else "1"
+    def actions(self, *, since: float | None = None, until: float | None = None) -> Iterator[Spent]:
+        """Actions (token counts left out) from `since` up to but not including `until`, oldest first."""
         rows = self._rows(
             f"""
-            SELECT {group} AS name, count(*) AS actions,
-                   sum({_ANSWERED}) AS answered,
-                   sum(error IS NOT NULL OR coalesce(status, 0) >= 400) AS failed,
-                   {_sums(USAGE_COLUMNS)},
-                   sum(cost_usd) AS cost_usd,
-                   sum({_ANSWERED} AND cost_usd IS NULL) AS unknown_cost,
-                   sum(requested_cost_usd) AS requested_cost_usd,
-                   sum({_ANSWERED} AND requested_cost_usd IS NULL) AS unknown_requested_cost,
-                   sum(CASE WHEN requested_cost_usd IS NOT NULL THEN cost_usd END) AS compared,
-                   sum(CASE WHEN cost_usd IS NOT NULL THEN requested_cost_usd END) AS compared_requested
-            FROM decisions WHERE {_PERIOD} GROUP BY name ORDER BY {order}
+            SELECT at, provider, strategy, requested_model, served_model, {", ".join(USAGE_COLUMNS)},
+                   cost_usd, requested_cost_usd,
+                   error IS NOT NULL OR coalesce(status, 0) >= 400 AS failed
+            FROM decisions WHERE {_PERIOD} ORDER BY at
             """,
             (since, since, until, until),
         )
-        return [_totals(row) for row in rows if row["actions"]]
+        for row in rows:
+            yield Spent(
+                at=row["at"],
+                provider=row["provider"],
+                strategy=row["strategy"],
+                requested_model=row["requested_model"],
+                served_model=row["served_model"],
+                usage=_usage(row),
+                cost_usd=row["cost_usd"],
+                requested_cost_usd=row["requested_cost_usd"],
+                failed=bool(row["failed"]),
+            )
 
-    def spends(self, *, since: float | None = None, until: float | None = None) -> list[Spend]:
-        """Answered actions by (requested, served) model."""
+    def expectations(self, *, since: float | None = None, until: float | None = None) -> list[Expected]:
+        """Expected qualities of the candidates of all scored actions of the period."""
         rows = self._rows(
             f"""
-            SELECT requested_model, served_model, count(*) AS actions, {_sums(USAGE_COLUMNS)},
-                   sum(cost_usd) AS cost_usd, sum(cost_usd IS NULL) AS unknown_cost
-            FROM decisions WHERE {_PERIOD} AND {_ANSWERED}
-            GROUP BY requested_model, served_model ORDER BY actions DESC, requested_model, served_model
+            SELECT provider, requested_model, served_model, json_extract(item.value, '$.model') AS model,
+                   count(*) AS actions, sum(json_extract(item.value, '$.excluded') = '') AS allowed,
+                   sum(json_extract(item.value, '$.quality')) AS quality_sum
+            FROM decisions, json_each(decisions.candidates) AS item
+            WHERE {_PERIOD} AND json_extract(item.value, '$.quality') IS NOT NULL
+            GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
             """,
             (since, since, until, until),
         )
-        return [_spend(row) for row in rows]
+        return [Expected(*row) for row in rows]
 
     def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
         try:
@@ -186,43 +185,11 @@ class Reader:
             raise as_store_error(self.path, error) from error
 
 
-_ANSWERED = "(output_tokens IS NOT NULL)"
 _PERIOD = "endpoint = 'generate' AND (? IS NULL OR at >= ?) AND (? IS NULL OR at < ?)"
-
-
-def _sums(columns: tuple[str, ...]) -> str:
-    return ", ".join(f"sum({name}) AS {name}" for name in columns)
 
 
 def _usage(row: sqlite3.Row) -> Usage:
     return Usage(*(row[name] for name in USAGE_COLUMNS))
-
-
-def _spend(row: sqlite3.Row) -> Spend:
-    return Spend(
-        requested_model=row["requested_model"],
-        served_model=row["served_model"],
-        actions=row["actions"],
-        usage=_usage(row),
-        cost_usd=row["cost_usd"],
-        unknown_cost=row["unknown_cost"],
-    )
-
-
-def _totals(row: sqlite3.Row) -> Totals:
-    return Totals(
-        group=row["name"] or "",
-        actions=row["actions"],
-        answered=row["answered"],
-        failed=row["failed"],
-        usage=_usage(row),
-        cost_usd=row["cost_usd"],
-        unknown_cost=row["unknown_cost"],
-        requested_cost_usd=row["requested_cost_usd"],
-        unknown_requested_cost=row["unknown_requested_cost"],
-        compared_cost_usd=row["compared"],
-        compared_requested_cost_usd=row["compared_requested"],
-    )
 
 
 _DECODE: Mapping[str, Any] = {
