@@ -1,0 +1,89 @@
+"""What a setting may be: rules that tell a right value from a wrong one, in words a user understands.
+
+The same rule checks a mitmproxy option, a key of router.yaml, and an argument of the command line.
+A value arrives as what YAML or Python made of it, or as the text that the user wrote.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+class Rule(Protocol):
+    """`read` returns the value, or raises ValueError whose text says what would be right."""
+
+    def read(self, value: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    empty: bool = True
+
+    def read(self, value: Any) -> str:
+        if not isinstance(value, str) or not (value or self.empty):
+            raise ValueError("must be text" if self.empty else "must be text and not empty")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    def read(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        word = value.lower() if isinstance(value, str) else ""
+        if word in ("true", "yes", "on", "false", "no", "off"):
+            return word in ("true", "yes", "on")
+        raise ValueError(f"must be true or false, not {_shown(value)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A finite number within bounds; `whole` for integers."""
+
+    least: float
+    most: float
+    whole: bool = False
+
+    def read(self, value: Any) -> float:
+        number = _number(value)
+        if number is None or (self.whole and not float(number).is_integer()):
+            kind = "a whole number" if self.whole else "a number"
+            raise ValueError(f"must be {kind}, not {_shown(value)}")
+        if not self.least <= number <= self.most:
+            raise ValueError(f"must be between {self.least:g} and {self.most:g}, not {_shown(value)}")
+        return int(number) if self.whole else float(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, value: Any) -> str:
+        if isinstance(value, str) and value in self.words:
+            return value
+        raise ValueError(f"must be {listed(self.words)}, not {_shown(value)}")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b or c`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if usable else None
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return repr(text[:60]) if isinstance(value, str) else text[:60]
