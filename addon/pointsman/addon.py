@@ -21,10 +21,10 @@ from mitmproxy.addonmanager import Loader
 from . import options
 from .answer import Answer
 from .embedding import Vector
-from .engine import Engine
+from .engine import Engine, config_fingerprint
 from .errors import BodyError, ClientError, PointsmanError
 from .pipeline import HEADER_PREFIXES, Plan, Reason, read_asked
-from .surface import SURFACES, Surface
+from .surface import Surface
 from .upstream.routed_stream import Route, install
 from .values import Decision
 from .wire import encoding
@@ -62,6 +62,7 @@ class Pointsman:
         self._worker = ThreadPoolExecutor(1, "pointsman-embed")
         self._running = False
         self._checked = 0.0
+        self._seen_config = ""
         self._blocks_private = False
 
     # --- life ---------------------------------------------------------------------------
@@ -87,6 +88,7 @@ class Pointsman:
 
     def _reconfigure(self) -> None:
         try:
+            self._seen_config = config_fingerprint(ctx.options.router_config)
             settings = options.build(ctx.options)
             if self.engine is None:
                 self.engine = Engine.open(settings)
@@ -98,19 +100,15 @@ class Pointsman:
                 log.error("Pointsman cannot start: %s", error)
             else:
                 log.error("Pointsman keeps its old settings: %s", error)
-                self.engine.remember_refusal()
-        else:
-            for warning in self.engine.warnings:
-                log.warning("%s", warning)
 
     def running(self) -> None:
         """Once, when mitmproxy listens."""
         self._running = True
         if self.engine is None:
             return
-        log.info("Pointsman routes %s with bundle %s; decisions go to %s",
-                 ", ".join(sorted(self.engine.settings.provider_hosts)),
-                 self.engine.pipeline.bundle.version, self.engine.settings.db)
+        hosts = ", ".join(sorted(self.engine.hosts))
+        bundle, database = self.engine.pipeline.bundle.version, self.engine.settings.db
+        log.info("Pointsman routes %s with bundle %s; decisions go to %s", hosts, bundle, database)
         if self._blocks_private and not _is_loopback(ctx.options.listen_host):
             log.warning("mitmproxy listens on every interface, so Pointsman refuses clients from other machines "
                         "(block_private); start it with --listen-host 127.0.0.1")
@@ -131,9 +129,8 @@ class Pointsman:
             data.ignore_connection = True
             return
         address = data.context.server.address
-        port = address[1] if address else 443
-        names = {name for name in (address and address[0], data.client_hello.sni) if name}
-        if not any(self.engine.settings.intercepts(name, port) for name in names):
+        names = (address[0] if address else None, data.client_hello.sni)
+        if not any(name and self.engine.surface_of(name) for name in names):
             data.ignore_connection = True
 
     def client_disconnected(self, client: object) -> None:
@@ -146,12 +143,14 @@ class Pointsman:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Bodies that are routed are read whole, whatever `stream_large_bodies` says; others only pass."""
-        if self.engine is None or not self._is_provider(flow):
+        surface = self._surface(flow)
+        if surface is None:
             return
-        found = self._recognise(flow)
-        flow.request.stream = found is None
-        if found:
-            self.actions[flow.id] = Action(*found, started=time.monotonic(), client_id=flow.client_conn.id)
+        endpoint = surface.recognise(flow.request.method, flow.request.path)
+        flow.request.stream = endpoint is None
+        if endpoint:
+            client = flow.client_conn.id
+            self.actions[flow.id] = Action(surface, endpoint, started=time.monotonic(), client_id=client)
         else:
             _drop_router_headers(flow.request)
 
@@ -329,8 +328,8 @@ class Pointsman:
         assert flow.response is not None
         action = self.actions.get(flow.id)
         if action is None or action.answer is None:
-            if flow.id in self.routes or (self.engine and self._is_provider(flow) and flow.request.stream):
-                flow.response.stream = flow.response.stream or True
+            if self._surface(flow) and not flow.response.stream:
+                flow.response.stream = True
             return
         decision = action.answer.decision
         if self.engine and flow.response.status_code < 300 and decision.endpoint == "generate":
@@ -359,15 +358,8 @@ class Pointsman:
 
     # --- helpers ------------------------------------------------------------------------
 
-    def _is_provider(self, flow: http.HTTPFlow) -> bool:
-        assert self.engine is not None
-        return bool(self.engine.settings.surface_of(flow.request.pretty_host))
-
-    def _recognise(self, flow: http.HTTPFlow) -> tuple[Surface, str] | None:
-        assert self.engine is not None
-        surface = SURFACES.get(self.engine.settings.surface_of(flow.request.pretty_host) or "")
-        endpoint = surface.recognise(flow.request.method, flow.request.path) if surface else None
-        return (surface, endpoint) if surface and endpoint else None
+    def _surface(self, flow: http.HTTPFlow) -> Surface | None:
+        return self.engine.surface_of(flow.request.pretty_host) if self.engine else None
 
     def _watch_config(self) -> None:
         """Take up a changed router.yaml; a look at the clock on most calls, one `stat` a second."""
@@ -375,8 +367,9 @@ class Pointsman:
         if now - self._checked < CONFIG_CHECK_S or self.engine is None:
             return
         self._checked = now
-        if self.engine.config_changed():
-            log.info("router.yaml has changed")
+        seen = config_fingerprint(ctx.options.router_config)
+        if seen != self._seen_config:
+            self._seen_config = seen
             self._reconfigure()
 
     def _log(self, decision: Decision) -> None:

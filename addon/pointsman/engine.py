@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from . import paths
+from . import config, options, paths
 from .embedding import Embedder
-from .errors import BundleError
+from .errors import BundleError, ConfigError
 from .options import Settings
 from .pipeline import Pipeline, Plan
 from .scoring import bundle as bundles
 from .session import DEFAULT_LIMIT, Sessions
 from .store import Store
+from .surface import SURFACES, Surface
 from .values import Decision
 
 
@@ -28,7 +29,6 @@ class Engine:
         self.embedder = embedder
         self.store = store
         self.salt = store.salt()
-        self._seen = pipeline.settings.fingerprint()
 
     @classmethod
     def open(cls, settings: Settings) -> Engine:
@@ -55,16 +55,12 @@ class Engine:
         return self.pipeline.settings
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        return self.settings.warnings
+    def hosts(self) -> frozenset[str]:
+        """The hosts whose connections are decrypted: those of the surfaces that there are."""
+        return frozenset(host for name in SURFACES for host in self.settings.hosts.get(name, ()))
 
-    def config_changed(self) -> bool:
-        """Has router.yaml changed since these settings were made, or since the last refusal?"""
-        return self.settings.fingerprint() != self._seen
-
-    def remember_refusal(self) -> None:
-        """The file as it is now was refused: complain again only when it changes again."""
-        self._seen = self.settings.fingerprint()
+    def surface_of(self, host: str) -> Surface | None:
+        return SURFACES.get(self.settings.surface_of(host) or "")
 
     def marker_mode(self, plan: Plan, decision: Decision, allowed: bool) -> str:
         """How the marker is shown: "text", "comment" or "off"."""
@@ -85,7 +81,15 @@ def thinks(plan: Plan) -> bool:
     """Will the answer start with thinking? A text marker before it would break a transcript kept on disk."""
     if plan.facts.thinking is not None:
         return plan.facts.thinking != "disabled"
-    return bool(plan.requested and plan.requested.capabilities.get("thinking_default") == "on")
+    return plan.facts.thinking_default == "on"
+
+
+def config_fingerprint(given: str) -> str:
+    """Changes whenever the router.yaml in force changes, appears or goes. One or two `stat` calls."""
+    try:
+        return config.fingerprint(options.find_config(given))
+    except ConfigError:
+        return "missing"
 
 
 def open_embedder() -> Embedder:

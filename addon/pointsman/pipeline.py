@@ -119,6 +119,8 @@ class Pipeline:
         """Steps 1–5. Raises ClientError for a forced model that cannot serve the request."""
         requested = self.settings.catalogue.resolve(facts.requested_model)
         key = session_key(facts, credential)
+        if requested is not None:
+            facts = replace(facts, thinking_default=requested.capabilities.get("thinking_default"))
         plan = Plan(
             facts=facts,
             credential=credential,
