@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -60,6 +60,8 @@ class _Bell:
 @dataclass
 class InProcessProxy:
     """mitmproxy with the given addons in a thread. Start it inside `provider.reachable()`.
+
+    One at a time in a process: mitmproxy's `ctx`, and the class that Pointsman replaces, are global.
 
     `confdir` may be shared: the CA in it is made once.
     """
@@ -118,6 +120,18 @@ class InProcessProxy:
 
         assert self.master is not None
         return asyncio.run_coroutine_threadsafe(run(), self.master.event_loop).result(10)
+
+    @contextlib.contextmanager
+    def setting(self, **values: Any) -> Iterator[None]:
+        """Change options while it runs, and back again."""
+        assert self.master is not None
+        chosen = self.master.options
+        before = {name: getattr(chosen, name) for name in values}
+        self.call(lambda: chosen.update(**values))  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            self.call(lambda: chosen.update(**before))  # type: ignore[no-untyped-call]
 
     def _main(self) -> None:
         try:

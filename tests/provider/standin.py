@@ -133,6 +133,14 @@ class StandIn:
         """Queue answers for the next POSTs to /v1/messages."""
         self.steps.extend(steps)
 
+    def reset(self) -> None:
+        """Forget everything but the port, between tests that share one stand-in."""
+        self.steps.clear()
+        for memory in (self.records, self.violations, self.defects, self.pages):
+            memory.clear()
+        self.cache, self.responder, self.zero_retention = PromptCache(), None, False
+        self.numbers = itertools.count(1)
+
     @property
     def messages(self) -> list[Record]:
         """All POSTs to /v1/messages, in the order of their arrival."""

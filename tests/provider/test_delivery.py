@@ -10,19 +10,18 @@ import httpx2
 import pytest
 from anthropic.types import MessageParam
 from provider.answers import Answer, Call, Page, Text, overloaded, rate_limited
-from provider.proxy import InProcessProxy, trust
+from provider.proxy import SubprocessProxy, trust
 from provider.standin import StandIn
 
 HELLO: list[MessageParam] = [{"role": "user", "content": "hi"}]
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandIn, InProcessProxy]]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandIn, SubprocessProxy]]:
     folder: Path = tmp_path_factory.mktemp("bare")
     with (
         StandIn(folder) as provider,
-        provider.reachable(),
-        InProcessProxy(provider, folder / "conf", settings={"stream_large_bodies": "1"}) as proxy,
+        SubprocessProxy(provider, folder, script=None, settings={"stream_large_bodies": "1"}) as proxy,
     ):
         yield provider, proxy
     provider.check()
@@ -30,7 +29,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandIn, In
 
 @pytest.fixture(params=["h1", "h2"])
 def client(
-    request: pytest.FixtureRequest, bare: tuple[StandIn, InProcessProxy]
+    request: pytest.FixtureRequest, bare: tuple[StandIn, SubprocessProxy]
 ) -> Iterator[anthropic.Anthropic]:
     provider, proxy = bare
     http = anthropic.DefaultHttpxClient(
@@ -42,7 +41,7 @@ def client(
 
 
 def test_the_sdk_reads_streams_and_bodies(
-    bare: tuple[StandIn, InProcessProxy], client: anthropic.Anthropic
+    bare: tuple[StandIn, SubprocessProxy], client: anthropic.Anthropic
 ) -> None:
     said = client.messages.create(model="claude-haiku-4-5", max_tokens=50, messages=HELLO)
     bare[0].script(Answer((Text("Élan. " * 40), Call("ls", {"path": "/tmp/é"})), tear=3))
@@ -58,7 +57,7 @@ def test_the_sdk_reads_streams_and_bodies(
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
 def test_a_compressed_stream_is_flushed_event_by_event(
-    bare: tuple[StandIn, InProcessProxy], client: anthropic.Anthropic, encoding: str
+    bare: tuple[StandIn, SubprocessProxy], client: anthropic.Anthropic, encoding: str
 ) -> None:
     bare[0].script(Answer((Text("hello " * 30),), encoding=encoding))
     with client.messages.stream(model="claude-haiku-4-5", max_tokens=50, messages=HELLO) as stream:
@@ -66,7 +65,7 @@ def test_a_compressed_stream_is_flushed_event_by_event(
 
 
 def test_faults_have_anthropics_shape(
-    bare: tuple[StandIn, InProcessProxy], client: anthropic.Anthropic
+    bare: tuple[StandIn, SubprocessProxy], client: anthropic.Anthropic
 ) -> None:
     bare[0].script(rate_limited(7), overloaded(), Page(b"<html>"))
     with pytest.raises(anthropic.RateLimitError) as limited:
@@ -80,7 +79,7 @@ def test_faults_have_anthropics_shape(
 
 
 def test_streams_break_where_they_are_told(
-    bare: tuple[StandIn, InProcessProxy], client: anthropic.Anthropic
+    bare: tuple[StandIn, SubprocessProxy], client: anthropic.Anthropic
 ) -> None:
     bare[0].script(Answer(overload_after=4), Answer(cut_after=4))
     with (

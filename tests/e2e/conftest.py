@@ -1,0 +1,136 @@
+"""One stand-in and one routed proxy for all tests here; each test gets an account of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx2
+import pytest
+from e2e.support import Rows, Sdk, routed, rows_of, settled
+from provider.proxy import InProcessProxy, SubprocessProxy, trust
+from provider.standin import StandIn
+
+_accounts = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No configuration or data of the person who runs the tests is read or written."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            patch.setenv(variable, str(folder))
+        for variable in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"):
+            patch.delenv(variable, raising=False)
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mitmproxy makes its CA here once."""
+    return tmp_path_factory.mktemp("conf")
+
+
+@pytest.fixture(scope="session")
+def shared_standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("standin")) as made, made.reachable():
+        yield made
+
+
+@pytest.fixture
+def provider(shared_standin: StandIn) -> Iterator[StandIn]:
+    """The stand-in, with nothing in its memory; whatever reached it must be free of the router's traces."""
+    shared_standin.reset()
+    yield shared_standin
+    shared_standin.check()
+
+
+@pytest.fixture(scope="session")
+def shared_proxy(
+    shared_standin: StandIn, confdir: Path, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[InProcessProxy]:
+    with routed(shared_standin, confdir, tmp_path_factory.mktemp("db") / "pointsman.sqlite") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(shared_proxy: InProcessProxy, provider: StandIn) -> Iterator[InProcessProxy]:
+    """The routed proxy. Afterwards no action may be under way in it, and no traceback in its log."""
+    shared_proxy.ears.heard.clear()
+    yield shared_proxy
+    settled(shared_proxy)
+
+
+@pytest.fixture(scope="session")
+def shared_bare_proxy(
+    shared_standin: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SubprocessProxy]:
+    folder = tmp_path_factory.mktemp("bare")
+    with SubprocessProxy(shared_standin, folder, None, {"stream_large_bodies": "1"}) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def bare_proxy(shared_bare_proxy: SubprocessProxy, provider: StandIn) -> SubprocessProxy:
+    """mitmproxy without Pointsman on the same stand-in."""
+    return shared_bare_proxy
+
+
+@pytest.fixture
+def rows(proxy: InProcessProxy) -> Rows:
+    return rows_of(Path(proxy.settings["router_db"]))
+
+
+@pytest.fixture
+def account() -> str:
+    return f"acc{next(_accounts)}"
+
+
+@pytest.fixture
+def key(account: str) -> str:
+    return f"sk-ant-api03-{account}"
+
+
+@pytest.fixture
+def connect(key: str) -> Iterator[Sdk]:
+    """Makes SDK clients behind a proxy: `connect(proxy, api_key=…, http2=…, …)`."""
+    made: list[anthropic.Anthropic] = []
+
+    def make(
+        proxy: InProcessProxy | SubprocessProxy, http2: bool = False, **options: Any
+    ) -> anthropic.Anthropic:
+        http = anthropic.DefaultHttpxClient(proxy=proxy.url, verify=trust(proxy.ca_file), http2=http2)
+        given = {"max_retries": 0, "timeout": 30.0, **options}
+        if "auth_token" not in given:
+            given.setdefault("api_key", key)
+        made.append(anthropic.Anthropic(http_client=http, **given))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Sdk, proxy: InProcessProxy) -> anthropic.Anthropic:
+    """The real SDK behind the routed proxy."""
+    return connect(proxy)
+
+
+@pytest.fixture
+def raw(proxy: InProcessProxy, key: str) -> Iterator[httpx2.Client]:
+    """A plain HTTP client behind the routed proxy, with the headers every request needs."""
+    headers = {"x-api-key": key, "anthropic-version": "2023-06-01", "content-type": "application/json"}
+    with httpx2.Client(
+        proxy=proxy.url,
+        verify=trust(proxy.ca_file),
+        headers=headers,
+        timeout=30,
+        base_url="https://api.anthropic.com",
+    ) as made:
+        yield made

@@ -1,0 +1,94 @@
+"""What the end-to-end tests share: the routed proxy, the rows it writes, requests as bytes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anthropic
+from provider.proxy import InProcessProxy
+from provider.standin import StandIn
+
+Sdk = Callable[..., anthropic.Anthropic]
+
+QUIET_SECONDS = 5.0
+
+
+def routed(provider: StandIn, confdir: Path, database: Path, **settings: Any) -> InProcessProxy:
+    """mitmproxy with Pointsman, not yet started."""
+    from pointsman.addon import Pointsman
+
+    return InProcessProxy(provider, confdir, [Pointsman()], {"router_db": str(database), **settings})
+
+
+def settled(proxy: InProcessProxy) -> None:
+    """Wait until the addon's tables are empty; fail if they stay, or if a traceback was logged."""
+    addon = proxy.addons[0]
+    deadline = time.monotonic() + QUIET_SECONDS
+    while (addon.actions or addon.routes) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not addon.actions, addon.actions
+    assert not addon.routes, addon.routes
+    tracebacks = [line for line in proxy.warnings if "Traceback" in line]
+    assert not tracebacks, "\n".join(tracebacks)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The decisions of one test, newest last."""
+
+    path: Path
+    after: int
+
+    def all(self) -> list[dict[str, Any]]:
+        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as connection:
+            connection.row_factory = sqlite3.Row
+            found = connection.execute(
+                "SELECT rowid AS rowid_, * FROM decisions WHERE rowid > ? ORDER BY rowid", (self.after,)
+            ).fetchall()
+        connection.close()
+        return [dict(row) for row in found]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.all()[-1]
+
+    def wait(self, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        """The rows, once they are as expected: for what is written after the client has gone."""
+        deadline = time.monotonic() + QUIET_SECONDS
+        while not condition(rows := self.all()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert condition(rows), rows
+        return rows
+
+
+def rows_of(database: Path) -> Rows:
+    before = Rows(database, 0).all()
+    return Rows(database, before[-1]["rowid_"] if before else 0)
+
+
+def member(body: bytes, name: str) -> bytes:
+    """The bytes of one top-level member's value, exactly as sent."""
+    text, decoder = body.decode(), json.JSONDecoder()
+    at = text.index("{") + 1
+    while True:
+        key, at = decoder.raw_decode(text, _skip(text, at))
+        start = _skip(text, _skip(text, at) + 1)
+        _, at = decoder.raw_decode(text, start)
+        if key == name:
+            return text[start:at].encode()
+        at = _skip(text, at)
+        if text[at] == "}":
+            raise KeyError(name)
+        at += 1
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at] in " \t\r\n":
+        at += 1
+    return at

@@ -1,0 +1,258 @@
+"""What is none of Pointsman's business goes through untouched; what is asked of it is answered by it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any
+
+import anthropic
+import httpx2
+import pytest
+from e2e.support import Rows, Sdk
+from provider.answers import Answer, Fault, Page, Text, overloaded, rate_limited
+from provider.proxy import InProcessProxy, trust
+from provider.standin import StandIn
+
+OPUS, HAIKU = "claude-opus-4-8", "claude-haiku-4-5"
+HELLO: list[Any] = [{"role": "user", "content": "Which platform?"}]
+TO_HAIKU = {"x-router-model": HAIKU}
+ASK: dict[str, Any] = {"model": OPUS, "max_tokens": 50, "messages": HELLO}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models?limit=20"),
+        ("GET", "/v1/models/claude-opus-4-8"),
+        ("POST", "/v1/messages/batches"),
+        ("GET", "/v1/messages/batches/msgbatch_1/results"),
+        ("POST", "/v1/files"),
+        ("DELETE", "/v1/files/file_1"),
+        ("POST", "/v1/complete"),
+        ("POST", "/api/event_logging/v2/batch"),
+        ("GET", "/api/claude_cli/bootstrap"),
+    ],
+)
+def test_other_endpoints_pass_byte_for_byte(
+    raw: httpx2.Client, provider: StandIn, rows: Rows, method: str, path: str
+) -> None:
+    sent = b'{ "model": "claude-opus-4-8",\n "odd" : [1.0, 1e3, "\xc3\xa9\\u00e9"], "bytes": "\xff" }'
+    got = b'{"model":\n"claude-opus-4-8", "bytes": "\xff\x00"}'
+    provider.pages[f"{method} {path.partition('?')[0]}"] = Page(
+        got, 200, {"content-type": "application/json"}
+    )
+    headers = {"x-router-alpha": "nonsense", "accept-encoding": "br;q=1.0, gzip;q=0.5"}
+    answer = raw.request(method, path, content=sent if method == "POST" else None, headers=headers)
+    assert answer.content == got
+    record = provider.records[-1]
+    assert (record.request.method, record.request.target) == (method, path)
+    assert record.request.body == (sent if method == "POST" else b"")
+    assert record.request.header("accept-encoding") == "br;q=1.0, gzip;q=0.5"
+    assert not [name for name in answer.headers if name.startswith("x-router")]
+    assert rows.all() == []
+
+
+def test_the_sdk_lists_models(client: anthropic.Anthropic) -> None:
+    assert OPUS in [model.id for model in client.models.list()]
+
+
+def test_a_request_that_is_not_changed_is_not_reencoded(raw: httpx2.Client, provider: StandIn) -> None:
+    body = b'{\n "max_tokens" : 20,"model":"claude-opus-4-8","messages":[ {"content":"h\\u0069 \xc3\xa9","role":"user"} ]}'
+    raw.post("/v1/messages", content=body, headers={"x-router-model": OPUS})
+    assert provider.last.request.body == body
+    raw.post("/v1/messages", content=body, headers=TO_HAIKU)
+    assert provider.last.request.body == body.replace(b"claude-opus-4-8", b"claude-haiku-4-5")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_compressed_requests_are_routed(raw: httpx2.Client, provider: StandIn, encoding: str) -> None:
+    from provider.answers import compress
+
+    plain = httpx2.Request("POST", "https://x", json=ASK).read()
+    raw.post(
+        "/v1/messages", content=compress(plain, encoding), headers={"content-encoding": encoding, **TO_HAIKU}
+    )
+    assert provider.last.model == HAIKU
+
+
+def tunnel(proxy: InProcessProxy, host: str, context: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.create_connection(("127.0.0.1", proxy.port), 10)
+    plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+    assert plain.recv(4096).startswith(b"HTTP/1.1 200")
+    return context.wrap_socket(plain, server_hostname=host)
+
+
+def test_a_host_that_is_no_providers_is_tunnelled_with_its_own_certificate(
+    proxy: InProcessProxy, provider: StandIn, rows: Rows
+) -> None:
+    with tunnel(proxy, "plain.example", trust(provider.ca_file)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: plain.example\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.endswith(b"plain host\n")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        tunnel(proxy, "api.anthropic.com", trust(provider.ca_file))
+    with tunnel(proxy, "api.anthropic.com", trust(proxy.ca_file)) as connection:
+        assert connection.getpeercert()
+    assert rows.all() == []
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_subscription_is_not_routed_but_logged(
+    connect: Sdk, proxy: InProcessProxy, provider: StandIn, rows: Rows, account: str, streamed: bool
+) -> None:
+    token = f"sk-ant-oat01-{account}"
+    client = connect(proxy, auth_token=token, default_headers={"anthropic-beta": "oauth-2025-04-20"})
+    answer = client.messages.with_raw_response.create(**ASK, stream=streamed)
+    said = answer.parse()
+    assert "Pointsman" not in answer.http_response.read().decode() if not streamed else True
+    if streamed:
+        assert "content_block_stop" in [event.type for event in said]
+    assert provider.last.model == OPUS and provider.last.subscription
+    assert provider.last.request.header("authorization") == f"Bearer {token}"
+    row = rows.wait(lambda found: bool(found and found[-1]["output_tokens"]))[-1]
+    assert (row["served_model"], row["strategy"], row["credential_kind"]) == (
+        OPUS,
+        "passthrough",
+        "subscription",
+    )
+    assert row["status"] == 200 and row["message_id"] == provider.last.message.id
+    assert token not in str(rows.all()) and account not in row["credential_fingerprint"]
+
+
+def test_background_calls_and_unknown_models_are_not_routed(
+    client: anthropic.Anthropic, provider: StandIn, rows: Rows
+) -> None:
+    client.messages.create(**{**ASK, "model": "claude-unlisted-preview"})
+    assert provider.last.model == "claude-unlisted-preview"
+    assert rows.last["strategy"] == "passthrough"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-weave-routing-alpha", "1.5"),
+        ("x-router-alpha", "nan"),
+        ("x-weave-routing-speed-weight", "-0.1"),
+        ("x-weave-routing-output-cost-ratio", "11"),
+        ("x-weave-routing-expected-output-tokens", "1.5"),
+        ("x-weave-routing-per-model-verbosity", "yes"),
+        ("x-router-model", "claude-nonesuch"),
+        ("x-router-model", "claude-haiku-4-5\u00e9".encode().decode("latin-1")),
+        ("x-router-marker", "loud"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages?beta=true"])
+def test_a_bad_header_is_refused_in_anthropics_shape_and_goes_nowhere(
+    raw: httpx2.Client, provider: StandIn, proxy: InProcessProxy, name: str, value: str, path: str
+) -> None:
+    answer = raw.post(path, json=ASK, headers={name: value.encode("latin-1")})
+    assert answer.status_code == 400
+    error = answer.json()
+    assert error["type"] == "error" and error["error"]["type"] == "invalid_request_error"
+    assert name in error["error"]["message"]
+    assert provider.records == []
+    assert len(proxy.warnings) == 1 and name in proxy.warnings[0]
+
+
+def test_good_knobs_are_on_the_row_and_steer(raw: httpx2.Client, provider: StandIn, rows: Rows) -> None:
+    for alpha in ("1", "0"):
+        raw.post(
+            "/v1/messages", json=ASK, headers={"x-weave-routing-alpha": alpha, "x-router-speed-weight": "0"}
+        )
+    best, cheapest = rows.all()
+    assert '"alpha"' in best["knobs"] and best["knobs_hash"] != cheapest["knobs_hash"]
+    assert cheapest["cost_usd"] <= best["cost_usd"]
+    assert [record.model for record in provider.messages] == [best["served_model"], cheapest["served_model"]]
+
+
+def test_a_400_that_names_an_adapted_parameter_is_sent_again_as_the_client_made_it(
+    client: anthropic.Anthropic, provider: StandIn, rows: Rows, proxy: InProcessProxy
+) -> None:
+    provider.script(
+        Fault(400, "thinking.enabled.budget_tokens: Input should be something else"), Answer((Text("Nine."),))
+    )
+    with client.messages.stream(
+        **{**ASK, "max_tokens": 5000}, thinking={"type": "adaptive"}, extra_headers=TO_HAIKU
+    ) as stream:
+        said = stream.get_final_message()
+    first, second = provider.messages
+    assert (first.model, first.status) == (HAIKU, 400)
+    assert (second.model, second.body["thinking"]) == (OPUS, {"type": "adaptive"})
+    assert said.content[-1].text == "Nine."
+    row = rows.wait(lambda found: bool(found and found[-1]["output_tokens"]))[-1]
+    assert (row["served_model"], row["status"], row["message_id"]) == (OPUS, 200, said.id)
+    assert "thinking" in row["retried"]
+    assert len(rows.all()) == 1 and len(proxy.warnings) == 1
+
+
+def test_a_second_400_is_the_clients(client: anthropic.Anthropic, provider: StandIn, rows: Rows) -> None:
+    provider.script(Fault(400, "thinking: no"), Fault(400, "thinking: no, really"))
+    with pytest.raises(anthropic.BadRequestError, match="no, really"):
+        client.messages.create(
+            **{**ASK, "max_tokens": 5000}, thinking={"type": "adaptive"}, extra_headers=TO_HAIKU
+        )
+    assert len(provider.messages) == 2
+    assert rows.last["status"] == 400
+
+
+def test_a_400_about_anything_else_is_not_repeated(
+    client: anthropic.Anthropic, provider: StandIn, rows: Rows
+) -> None:
+    provider.script(Fault(400, "messages.0: something the client did"))
+    with pytest.raises(anthropic.BadRequestError, match="something the client did"):
+        client.messages.create(
+            **{**ASK, "max_tokens": 5000}, thinking={"type": "adaptive"}, extra_headers=TO_HAIKU
+        )
+    assert len(provider.messages) == 1
+    assert rows.last["status"] == 400 and rows.last["error"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("fault", [rate_limited(3), overloaded(), Fault(500, "Internal server error")])
+def test_provider_errors_keep_status_head_and_body(
+    raw: httpx2.Client, provider: StandIn, rows: Rows, fault: Fault, streamed: bool
+) -> None:
+    provider.script(fault)
+    answer = raw.post("/v1/messages", json={**ASK, "stream": streamed}, headers=TO_HAIKU)
+    assert answer.status_code == fault.status
+    assert answer.json()["error"]["message"] == fault.message
+    assert answer.headers["x-should-retry"] == "true"
+    assert answer.headers.get("retry-after") == fault.headers.get("retry-after")
+    assert answer.headers["request-id"] == provider.last.request_id
+    assert len(provider.messages) == 1
+    assert rows.last["status"] == fault.status and rows.last["error"]
+
+
+def test_the_sdk_retries_as_it_does_without_a_router(
+    connect: Sdk, proxy: InProcessProxy, provider: StandIn
+) -> None:
+    provider.script(rate_limited(0), overloaded(0), Answer((Text("Nine."),)))
+    said = connect(proxy, max_retries=2).messages.create(**ASK, extra_headers=TO_HAIKU)
+    assert said.content[-1].text == "Nine."
+    counts = [record.request.header("x-stainless-retry-count") for record in provider.messages]
+    assert counts == ["0", "1", "2"]
+    assert [record.model for record in provider.messages] == [HAIKU] * 3
+
+
+def test_an_overload_in_the_stream_reaches_the_client_as_an_error(
+    client: anthropic.Anthropic, provider: StandIn, rows: Rows
+) -> None:
+    provider.script(Answer((Text("Nine and a half"),), overload_after=4))
+    with (
+        pytest.raises(anthropic.APIStatusError, match="Overloaded"),
+        client.messages.stream(**ASK, extra_headers=TO_HAIKU) as stream,
+    ):
+        stream.get_final_message()
+    row = rows.wait(lambda found: bool(found and found[-1]["error"]))[-1]
+    assert row["message_id"] == provider.last.message.id
+    assert "verloaded" in row["error"] and not row["complete"]
+
+
+def test_router_off_lets_everything_pass(
+    client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy
+) -> None:
+    with proxy.setting(router_enabled=False):
+        said = client.messages.create(**ASK)
+    assert provider.last.model == OPUS
+    assert len(said.content) == 1
