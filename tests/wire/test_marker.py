@@ -5,7 +5,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pointsman.wire.marker import SENTINEL, comment, make, present, strip
 
 MARKER = make("claude-haiku-4-5", "cluster")
@@ -22,7 +21,7 @@ FORMS = [{}, {"ensure_ascii": True}, {"ensure_ascii": True, "upper": True}]
 
 
 def test_what_people_see() -> None:
-    assert MARKER == f"{SENTINEL}✦ **Pointsman** → claude-haiku-4-5 · cluster{SENTINEL}\n\n"
+    assert f"{SENTINEL}✦ **Pointsman** → claude-haiku-4-5 · cluster{SENTINEL}\n\n" == MARKER
     assert comment("claude-haiku-4-5", "cluster") == "✦ Pointsman → claude-haiku-4-5 · cluster"
 
 
