@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import certifi
@@ -37,22 +37,31 @@ def system_file() -> Path:
     return next((path for path in candidates if path.is_file()), Path(certifi.where()))
 
 
-def foreign_file(variable: str, own: Path) -> Path | None:
-    """The file that the environment names in `variable`; None if there is none or it lies in `own`."""
+def foreign_file(variable: str, own: Collection[Path]) -> Path | None:
+    """The file that the environment names in `variable`; None if there is none or it lies in one of `own`."""
     value = os.environ.get(variable)
     if not value:
         return None
     path = Path(value)
-    return path if path.is_file() and path.resolve().parent != own.resolve() else None
+    ours = {folder.resolve() for folder in own}
+    return path if path.is_file() and path.resolve().parent not in ours else None
 
 
-def combined(ours: bytes, own: Path) -> bytes:
+def combined(ours: bytes, own: Collection[Path]) -> bytes:
     """PEM of the system's roots, those that the environment names, and `ours` last; each certificate once."""
     files = [system_file(), *filter(None, (foreign_file(variable, own) for variable in VARIABLES))]
-    blocks = dict.fromkeys(block for path in files for block in _certificates(path))
+    blocks = dict.fromkeys(block for path in files for block in _certificates(path.read_bytes()))
     return b"\n".join([*blocks, ours.strip()]) + b"\n"
 
 
-def _certificates(path: Path) -> Iterator[bytes]:
-    for match in _CERTIFICATE.finditer(path.read_bytes()):
+def contains(path: Path, wanted: bytes) -> bool:
+    """Whether the file has every certificate of `wanted`, its last one last, and is newer than the system."""
+    if not path.is_file() or path.stat().st_mtime < system_file().stat().st_mtime:
+        return False
+    present, needed = list(_certificates(path.read_bytes())), list(_certificates(wanted))
+    return set(needed) <= set(present) and present[-1] == needed[-1]
+
+
+def _certificates(pem: bytes) -> Iterator[bytes]:
+    for match in _CERTIFICATE.finditer(pem):
         yield match.group().replace(b"\r\n", b"\n")

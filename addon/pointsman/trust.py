@@ -44,6 +44,8 @@ RENEW_BEFORE = datetime.timedelta(days=30)
 BACKDATE = datetime.timedelta(days=2)  # as mitmproxy does, for clients whose clock is slow
 ALL_ADDRESSES = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
+FIRST = "there was none"
+
 CA_FILE = "mitmproxy-ca.pem"  # key and certificate, 0600
 CERT_FILE = "mitmproxy-ca-cert.pem"  # what clients may read
 BUNDLE_FILE = "combined-ca.pem"  # system roots and ours, for variables that replace the roots
@@ -61,10 +63,6 @@ class Authority:
     @property
     def cert_file(self) -> Path:
         return self.confdir / CERT_FILE
-
-    @property
-    def bundle_file(self) -> Path:
-        return self.confdir / BUNDLE_FILE
 
     @property
     def not_after(self) -> datetime.datetime:
@@ -118,7 +116,7 @@ def ensure(confdir: Path, hosts: Iterable[str], now: datetime.datetime | None = 
     _protect(confdir / CA_FILE)
     pem = authority.certificate.public_bytes(serialization.Encoding.PEM)
     _write_if_changed(authority.cert_file, pem)
-    write_bundle(authority)
+    write_bundle(authority, confdir)
     return Ensured(authority, renewed)
 
 
@@ -132,11 +130,18 @@ def load(confdir: Path) -> Authority | None:
     return Authority(confdir, certificate, hosts, bool(hosts))
 
 
-def write_bundle(authority: Authority) -> Path:
-    """Write system roots, roots that the environment's own variables name, and ours, into one file."""
+def write_bundle(authority: Authority, folder: Path) -> Path:
+    """Write system roots, roots that the environment's variables name, and ours, into one file in `folder`.
+
+    Kept if it has all of them already: another environment may have named more.
+    """
+    path = folder / BUNDLE_FILE
     ours = authority.certificate.public_bytes(serialization.Encoding.PEM)
-    _write_if_changed(authority.bundle_file, roots.combined(ours, own=authority.confdir))
-    return authority.bundle_file
+    wanted = roots.combined(ours, own=(authority.confdir, folder))
+    if not roots.contains(path, wanted):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(path, wanted, 0o644)
+    return path
 
 
 def key_is_private(confdir: Path) -> bool:
@@ -148,7 +153,7 @@ def _why_renew(
     confdir: Path, authority: Authority | None, hosts: frozenset[str], now: datetime.datetime
 ) -> str:
     if authority is None:
-        return "it cannot be read" if (confdir / CA_FILE).exists() else "there was none"
+        return "it cannot be read" if (confdir / CA_FILE).exists() else FIRST
     if not _key_fits(confdir, authority):
         return "its key does not fit"
     if not authority.constrained:

@@ -1,0 +1,151 @@
+"""`pointsman run`: certificates, then the lines for each client, then mitmdump in this process's place."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+
+from pointsman import clients, options, paths, probe, trust
+from pointsman.cli import env
+from pointsman.errors import ConfigError
+
+HOST = "127.0.0.1"
+
+
+@dataclass(slots=True)
+class Arguments:
+    """What mitmdump's arguments say about things that have to be known before it starts."""
+
+    host: str = HOST
+    port: int = 8080
+    confdir: Path = field(default_factory=paths.certs_dir)
+    own_confdir: bool = True
+    upstream_roots: bool = False  # the user says which roots the providers' certificates are checked with
+    router: dict[str, str | list[str]] = field(default_factory=dict)
+
+
+@click.command(
+    "run",
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+    },
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(arguments: tuple[str, ...]) -> None:
+    """Start the proxy. ARGUMENTS go to mitmdump: -p 9000, --set router_marker=off, …"""
+    told = read_arguments(arguments)
+    settings = options.build(SimpleNamespace(**told.router))
+    authority = _certificates(told, trust.provider_hosts(settings.provider_hosts))
+    if authority:
+        click.echo(_instructions(told, authority, settings), err=True)
+    _start(told, arguments)
+
+
+def read_arguments(arguments: Sequence[str]) -> Arguments:
+    """Read host, port, confdir and Pointsman's options as mitmproxy will. The last one of each wins."""
+    found = Arguments()
+    pending = list(arguments)
+    while pending:
+        name, value = _take(pending)
+        if name in ("-p", "--listen-port"):
+            found.port = _port(value)
+        elif name == "--listen-host":
+            found.host = value
+        elif name in ("-m", "--mode") and (match := re.search(r"@(?:.*:)?(\d+)$", value)):
+            found.port = _port(match.group(1))
+        elif name == "--set":
+            _set(found, *value.split("=", 1))
+    return found
+
+
+def _take(pending: list[str]) -> tuple[str, str]:
+    """The next option and its value, written `-p 1`, `-p1`, `--listen-port 1` or `--listen-port=1`."""
+    word = pending.pop(0)
+    if word.startswith("--") and "=" in word:
+        name, _, value = word.partition("=")
+        return name, value
+    if re.match(r"-[pm].", word):
+        return word[:2], word[2:].removeprefix("=")
+    if word in ("-p", "--listen-port", "--listen-host", "-m", "--mode", "--set") and pending:
+        return word, pending.pop(0)
+    return word, ""
+
+
+def _set(found: Arguments, name: str, value: str = "") -> None:
+    if name == "listen_port":
+        found.port = _port(value)
+    elif name == "listen_host":
+        found.host = value
+    elif name == "confdir":
+        found.confdir, found.own_confdir = Path(value).expanduser(), False
+    elif name == "ssl_verify_upstream_trusted_ca":
+        found.upstream_roots = True
+    elif name == options.CONFIG.name:
+        found.router[name] = value
+    elif name == "router_hosts":
+        listed = found.router.setdefault(name, [])
+        assert isinstance(listed, list)
+        listed.append(value)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise ConfigError(f"a port is a number up to 65535, not {text!r}", key="-p")
+    return int(text)
+
+
+def _certificates(told: Arguments, hosts: Sequence[str]) -> trust.Authority | None:
+    """The CA that mitmdump will use, made if it is ours to make."""
+    if not told.own_confdir:
+        return trust.load(told.confdir)
+    try:
+        ensured = trust.ensure(told.confdir, hosts)
+    except OSError as error:
+        raise ConfigError(f"certificates cannot be written: {error}", file=str(told.confdir)) from error
+    if ensured.renewed:
+        click.echo(f"New certificate authority in {told.confdir} ({ensured.renewed}).", err=True)
+        if ensured.renewed != trust.FIRST:
+            click.echo("Restart clients that are running: they read it when they start.", err=True)
+    return ensured.authority
+
+
+def _instructions(told: Arguments, authority: trust.Authority, settings: options.Settings) -> str:
+    """What to paste for each client, by the same code as `pointsman env`."""
+    if told.port == 0:
+        return "Port 0: mitmdump picks a port and says which; then ask `pointsman env CLIENT --port PORT`."
+    bundle = env.bundle_of(authority)
+    parts = ["Paste these lines where a client will be started.", ""]
+    for client in clients.CLIENTS.values():
+        routed = settings.surface_of(client.host)
+        parts.append(f"# {client.title}" + ("" if routed else "  (passes through untouched in this version)"))
+        parts += clients.lines(clients.exports([client], told.port, authority, bundle), "sh")
+        parts.append("")
+    parts += [f"note: {note}" for note in env.notes(list(clients.CLIENTS.values()), authority)]
+    if not probe.is_loopback(told.host):
+        parts.append(
+            f"warning: the proxy will listen on {told.host or 'every interface'}, for other machines too."
+        )
+    return "\n".join(parts)
+
+
+def _start(told: Arguments, arguments: Sequence[str]) -> None:
+    """Become mitmdump: signals, exit status and the terminal are its own."""
+    program = Path(sys.executable).parent / "mitmdump"
+    command = [str(program), "-s", str(paths.router_script()), "--listen-host", HOST]
+    command += ["--set", f"confdir={told.confdir}"]
+    roots = os.environ.get("SSL_CERT_FILE", "")
+    if roots and not told.upstream_roots and Path(roots).is_file():
+        # mitmproxy knows certifi's roots only; behind a company's proxy the environment names the right ones.
+        command += ["--set", f"ssl_verify_upstream_trusted_ca={roots}"]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(program, [*command, *arguments])  # noqa: S606
