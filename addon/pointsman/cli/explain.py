@@ -1,0 +1,263 @@
+"""`pointsman explain`: one decision in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from pointsman.store import Record
+    from pointsman.values import Candidate, Decision, Outcome, Usage
+
+
+@click.command("explain")
+@click.argument("id", metavar="ID|last")
+@click.option("--db", metavar="FILE", default="", help="The database, if not the configured one.")
+@click.option("--config", metavar="FILE", default="", help="router.yaml, if not the usual one.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with every stored field.")
+def command(id: str, db: str, config: str, as_json: bool) -> None:
+    """Tell why an action was served by the model it was served by.
+
+    ID is a decision's id (the x-router-decision header of the answer), or as many of its first
+    characters as make it unique; `last` is the newest action.
+    """
+    from types import SimpleNamespace
+
+    from pointsman import options
+    from pointsman.store import Reader
+
+    path = options.build(SimpleNamespace(router_db=db, router_config=config)).db
+    with Reader(path) as reader:
+        record = reader.last() if id == "last" else reader.get(id)
+    if record is None:
+        known = "there is no decision yet" if id == "last" else f"no decision starts with {id!r}"
+        raise click.ClickException(f"{known} in {path}")
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_json_object(record), indent=2))
+    else:
+        from rich.console import Console
+
+        show(record, Console(highlight=False, soft_wrap=False))
+
+
+def as_json_object(record: Record) -> dict[str, Any]:
+    """Every field under its own name; the vector in base64."""
+    import msgspec
+
+    decision, outcome = record.decision, record.outcome
+    knobs = dict(decision.knobs)
+    fields: dict[str, Any] = msgspec.to_builtins(
+        {"decision": decision, "outcome": outcome}, enc_hook=lambda value: knobs
+    )
+    return fields
+
+
+# --- for people ---------------------------------------------------------------------------
+
+
+def show(record: Record, console: Console) -> None:
+    """Print the whole story to the console."""
+    from rich.markup import escape
+
+    decision, outcome = record.decision, record.outcome
+    console.print(f"[bold]Decision {escape(decision.id)}[/] · {_when(decision.at)}\n")
+    console.print(escape(f"{_asked(decision)} {_served(decision)}") + "\n")
+    if decision.candidates:
+        console.print(_candidates(decision))
+    console.print(_sheet(decision, outcome))
+    if decision.prompt is not None:
+        console.print(f"\n[bold]Prompt[/] (stored because of router_log_prompts)\n{escape(decision.prompt)}")
+
+
+def _when(at: float) -> str:
+    import datetime
+
+    return datetime.datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _asked(d: Decision) -> str:
+    about = [
+        f"{d.turn.value} turn",
+        "streamed" if d.stream else "not streamed",
+        f"{d.message_count} message{'' if d.message_count == 1 else 's'}",
+        f"about {d.input_tokens_estimate:,} tokens",
+    ]
+    if d.tool_loop:
+        about.append("mid tool loop")
+    if d.retry_count:
+        about.append(f"repeat {d.retry_count} of the client")
+    credential = {
+        "api_key": "with an API key",
+        "subscription": "with a subscription login",
+        "none": "without a credential",
+    }[d.credential_kind.value]
+    return f"{d.client} asked {d.host} for {d.requested_model} ({', '.join(about)}), {credential}."
+
+
+def _served(d: Decision) -> str:
+    same = " as asked" if d.served_model == d.requested_model else ""
+    parts = [f"It was served by {d.served_model}{same}: {d.reason or d.strategy}."]
+    if d.strategy == "cluster" and d.runner_up:
+        eligible = sum(not candidate.excluded for candidate in d.candidates)
+        behind = f", {d.margin:.4f} behind" if d.margin is not None else ""
+        parts.append(f"It scored highest of {eligible} that could serve; the next was {d.runner_up}{behind}.")
+    if d.route:
+        parts.append(f"Route {d.route} of router.yaml applied.")
+    if d.previous_model:
+        change = "as before" if d.previous_model == d.served_model else f"before it was {d.previous_model}"
+        parts.append(f"Conversation {d.session[:8]}: {change}.")
+    if d.detail:
+        parts.append(f"{d.detail}.")
+    return " ".join(parts)
+
+
+def _candidates(d: Decision) -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("Candidate", overflow="fold", min_width=12)
+    table.add_column("Quality", justify="right")
+    table.add_column("Score", justify="right")
+    table.add_column("", overflow="fold")
+    for candidate in sorted(d.candidates, key=_rank):
+        style = "bold" if _is_served(candidate, d) else "dim" if candidate.excluded else ""
+        note = "served" if _is_served(candidate, d) else "runner-up" if candidate.model == d.runner_up else ""
+        table.add_row(
+            escape(candidate.model),
+            _figure(candidate.quality),
+            _figure(candidate.score),
+            f"excluded: {escape(candidate.excluded)}" if candidate.excluded else note,
+            style=style,
+        )
+    return table
+
+
+def _sheet(d: Decision, o: Outcome) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    sheet = Table.grid(padding=(0, 1, 0, 0))
+    sheet.add_column(style="bold", min_width=9)
+    sheet.add_column(overflow="fold")
+    for name, line in _lines(d, o):
+        sheet.add_row(name, escape(line))
+    return sheet
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float, str]:
+    return bool(candidate.excluded), -(candidate.score or 0.0), candidate.model
+
+
+def _is_served(candidate: Candidate, d: Decision) -> bool:
+    """A dated name, such as claude-haiku-4-5-20251001, is sent as the client wrote it."""
+    return not candidate.excluded and (
+        candidate.model == d.served_model or d.served_model.startswith(f"{candidate.model}-20")
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
+    """Name and text of each line below the table; only what there is something to say about."""
+    if d.clusters:
+        yield "Clusters", ", ".join(f"{cluster} (cosine {cosine:.3f})" for cluster, cosine in d.clusters)
+    if d.knobs:
+        yield "Knobs", _knobs(d.knobs) + (f" · hash {d.knobs_hash}" if d.knobs_hash else "")
+    if d.bundle:
+        yield "Bundle", d.bundle
+    for change in d.adaptations:
+        after = f" → {change.after}" if change.after else ""
+        yield "Adapted", f"{change.parameter}: {change.verb} {change.before}{after} ({change.rule})"
+    if d.stripped:
+        yield "Stripped", f"{d.stripped} echoed marker{'' if d.stripped == 1 else 's'} from the history"
+    if d.marker != "off":
+        yield "Marker", f"shown as {d.marker}"
+    yield from _outcome_lines(d, o)
+    for warning in d.warnings:
+        yield "Warning", warning
+
+
+def _knobs(knobs: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_knob(value)}" for name, value in knobs.items())
+
+
+def _knob(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if not isinstance(value, list | tuple):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if not value:
+        return "–"
+    low, high = min(value), max(value)
+    return f"{low:g}" if low == high else f"{low:g}…{high:g} over {len(value)} clusters"
+
+
+def _outcome_lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
+    if o.status is None and o.error is None:
+        yield "Answer", "none was recorded (yet)"
+    else:
+        ids = [name for name in (o.message_id, o.request_id) if name]
+        stop = f", stopped by {o.stop_reason}" if o.stop_reason else ""
+        cut = ", cut short" if o.complete is False else ""
+        yield "Answer", f"status {o.status or 'none'}{stop}{cut}" + (f" · {' · '.join(ids)}" if ids else "")
+    if o.answered_model and o.answered_model != d.served_model:
+        yield "Answered", f"the provider says {o.answered_model}"
+    if o.retried:
+        yield "Retried", o.retried
+    if o.usage:
+        yield "Tokens", _usage(o.usage)
+        yield "Cost", _cost(d, o)
+    yield "Time", _times(d, o)
+    if o.error:
+        yield "Error", o.error
+
+
+def _usage(usage: Usage) -> str:
+    parts = (
+        ("in", usage.input_tokens),
+        ("read from cache", usage.cache_read_tokens),
+        ("written to cache", usage.cache_write_tokens),
+        ("written to the 1-hour cache", usage.cache_write_1h_tokens),
+        ("out", usage.output_tokens),
+    )
+    return ", ".join(f"{count:,} {what}" for what, count in parts if count is not None)
+
+
+def _cost(d: Decision, o: Outcome) -> str:
+    from pointsman.cli.stats import usd
+
+    served = "unknown (no price)" if o.cost_usd is None else usd(o.cost_usd)
+    if d.served_model == d.requested_model:
+        return served
+    if o.requested_cost_usd is None:
+        return f"{served}; with {d.requested_model}: unknown (no price)"
+    text = f"{served}; with {d.requested_model}: {usd(o.requested_cost_usd)}"
+    if o.cost_usd is None:
+        return text
+    saved = o.requested_cost_usd - o.cost_usd
+    return f"{text}, so {usd(abs(saved))} {'saved' if saved >= 0 else 'more'}"
+
+
+def _times(d: Decision, o: Outcome) -> str:
+    embedded = f" (embedding {d.embed_ms:.1f} ms)" if d.embed_ms is not None else ""
+    parts = [f"decided in {d.decide_ms:.1f} ms{embedded}"]
+    if o.ttfb_ms is not None:
+        parts.append(f"first byte after {_duration(o.ttfb_ms)}")
+    if o.total_ms is not None:
+        parts.append(f"all after {_duration(o.total_ms)}")
+    return ", ".join(parts)
+
+
+def _duration(ms: float) -> str:
+    return f"{ms / 1000:.1f} s" if ms >= 1000 else f"{ms:.0f} ms"

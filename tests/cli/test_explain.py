@@ -1,0 +1,182 @@
+"""`pointsman explain` tells one decision so that a person can follow it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pointsman.cli.main import main
+from pointsman.store import Store
+from pointsman.values import (
+    Adaptation,
+    Candidate,
+    CredentialKind,
+    Decision,
+    Outcome,
+    TurnKind,
+    Usage,
+)
+
+ROUTED = Decision(
+    id="abc123",
+    at=1_795_000_000.0,
+    surface="anthropic",
+    endpoint="generate",
+    client="claude-code",
+    turn=TurnKind.MAIN,
+    session="0123456789abcdef",
+    credential_kind=CredentialKind.API_KEY,
+    credential_fingerprint="f",
+    requested_model="claude-opus-4-8",
+    served_model="claude-sonnet-5",
+    previous_model="claude-haiku-4-5",
+    provider="anthropic",
+    host="api.anthropic.com",
+    stream=True,
+    strategy="cluster",
+    reason="best for this kind of prompt",
+    route="code",
+    bundle="v0.1",
+    knobs={"alpha": [0.25, 0.75], "per_model_verbosity": False, "speed_weight": 0.0},
+    knobs_hash="0011",
+    clusters=((7, 0.625),),
+    candidates=(
+        Candidate("claude-haiku-4-5", excluded="context window", score=0.9, quality=0.5),
+        Candidate("claude-opus-4-8", score=0.4, quality=0.9),
+        Candidate("claude-sonnet-5", score=0.5, quality=0.8),
+    ),
+    runner_up="claude-opus-4-8",
+    margin=0.1,
+    adaptations=(Adaptation("thinking", "map", '{"type":"enabled"}', '{"type":"adaptive"}', "thinking"),),
+    warnings=("x-router-alpha: [bold]odd[/bold]",),
+    stripped=2,
+    marker="text",
+    message_count=3,
+    input_tokens_estimate=1200,
+    decide_ms=0.4,
+    embed_ms=8.25,
+)
+ANSWER = Outcome(
+    status=200,
+    message_id="msg_1",
+    stop_reason="end_turn",
+    usage=Usage(1000, 200, 50_000),
+    cost_usd=0.0123,
+    requested_cost_usd=0.0456,
+    ttfb_ms=812.0,
+    total_ms=5012.0,
+    complete=True,
+)
+FAILED = dataclasses.replace(
+    ROUTED,
+    id="abd999",
+    at=1_795_000_001.0,
+    strategy="passthrough",
+    reason="routing failed",
+    detail="TimeoutError: too slow",
+    served_model="claude-opus-4-8",
+    previous_model=None,
+    candidates=(),
+    clusters=(),
+    prompt="why [is] this?",
+    embedding=b"\0\0\x80?",
+)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("explain") / "pointsman.sqlite"
+    store = Store(path)
+    for future in (
+        store.record(ROUTED),
+        store.update("abc123", ANSWER),
+        store.record(FAILED),
+        store.update("abd999", Outcome(status=529, error="overloaded_error: Overloaded", complete=False)),
+        store.record(dataclasses.replace(ROUTED, id="old", at=1.0)),
+    ):
+        future.result()
+    store.close()
+    return path
+
+
+def run(database: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["explain", "--db", str(database), *arguments], env={"COLUMNS": "80"})
+
+
+def told(database: Path, id: str) -> str:
+    result = run(database, id)
+    assert result.exit_code == 0, result.output
+    assert max(len(line) for line in result.output.splitlines()) <= 80
+    return " ".join(result.output.split())
+
+
+def test_a_routed_action(database: Path) -> None:
+    text = told(database, "abc")
+    for part in (
+        "claude-code asked api.anthropic.com for claude-opus-4-8 (main turn, streamed, 3 messages,"
+        " about 1,200 tokens), with an API key.",
+        "It was served by claude-sonnet-5: best for this kind of prompt.",
+        "It scored highest of 2 that could serve; the next was claude-opus-4-8, 0.1000 behind.",
+        "Route code of router.yaml applied.",
+        "Conversation 01234567: before it was claude-haiku-4-5.",
+        "claude-sonnet-5 0.8000 0.5000 served",
+        "claude-opus-4-8 0.9000 0.4000 runner-up",
+        "claude-haiku-4-5 0.5000 0.9000 excluded: context window",
+        "Clusters 7 (cosine 0.625)",
+        "Knobs alpha 0.25…0.75 over 2 clusters, per model verbosity off, speed weight 0 · hash 0011",
+        'Adapted thinking: map {"type":"enabled"} → {"type":"adaptive"} (thinking)',
+        "Stripped 2 echoed markers from the history",
+        "Answer status 200, stopped by end_turn · msg_1",
+        "Tokens 1,000 in, 50,000 read from cache, 200 out",
+        "Cost $0.0123; with claude-opus-4-8: $0.0456, so $0.0333 saved",
+        "Time decided in 0.4 ms (embedding 8.2 ms), first byte after 812 ms, all after 5.0 s",
+        "Warning x-router-alpha: [bold]odd[/bold]",
+    ):
+        assert part in text
+
+
+def test_the_last_action_and_what_went_wrong(database: Path) -> None:
+    text = told(database, "last")
+    for part in (
+        "Decision abd999",
+        "served by claude-opus-4-8 as asked: routing failed.",
+        "TimeoutError: too slow.",
+        "Answer status 529, cut short",
+        "Error overloaded_error: Overloaded",
+        "why [is] this?",
+    ):
+        assert part in text
+    assert "Candidate" not in text
+
+
+def test_an_action_without_an_answer(database: Path) -> None:
+    assert "Answer none was recorded (yet)" in told(database, "old")
+
+
+def test_json_has_every_field(database: Path) -> None:
+    record = json.loads(run(database, "abd999", "--json").output)
+    assert set(record["decision"]) == {field.name for field in dataclasses.fields(Decision)}
+    assert set(record["outcome"]) == {field.name for field in dataclasses.fields(Outcome)}
+    assert record["decision"]["knobs"]["alpha"] == [0.25, 0.75]
+    assert record["decision"]["embedding"] == "AACAPw=="
+
+
+@pytest.mark.parametrize(
+    ("id", "message"),
+    [("ab", "several decisions start with ab: abc123, abd999"), ("zzz", "no decision starts with 'zzz'")],
+)
+def test_an_id_that_fits_none_or_several(database: Path, id: str, message: str) -> None:
+    result = run(database, id)
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_an_empty_database(tmp_path: Path) -> None:
+    Store(tmp_path / "p.sqlite").close()
+    result = run(tmp_path / "p.sqlite", "last")
+    assert result.exit_code == 1
+    assert "there is no decision yet" in result.output
