@@ -17,13 +17,13 @@ from typing import Any
 
 from mitmproxy import http
 
-from .errors import BodyError
-from .pipeline import costs
-from .catalogue import Catalogue
-from .store import Store
-from .surface import Surface
-from .values import Decision, Outcome
-from .wire import encoding, marker
+from pointsman.catalogue import Catalogue
+from pointsman.errors import BodyError
+from pointsman.pipeline import costs
+from pointsman.store import Store
+from pointsman.surface import Surface
+from pointsman.values import Decision, Outcome
+from pointsman.wire import encoding, marker
 
 log = logging.getLogger("pointsman")
 
@@ -70,8 +70,14 @@ class Answer:
         if self.decision.endpoint == "generate":
             if response.status_code == 200 and _is_event_stream(response):
                 self._follow_stream(flow, response)
-            await self._commit(Outcome(status=response.status_code, request_id=_request_id(response),
-                                       ttfb_ms=self._ttfb_ms, retried=self.retried))
+            await self._commit(
+                Outcome(
+                    status=response.status_code,
+                    request_id=_request_id(response),
+                    ttfb_ms=self._ttfb_ms,
+                    retried=self.retried,
+                )
+            )
             self._show(response)
 
     def _show(self, response: http.Response) -> None:
@@ -90,7 +96,11 @@ class Answer:
             self._decoder = encoding.Decoder(coding)
             if any(changes):
                 del response.headers["content-encoding"]
-        if any(changes) and response.headers.pop("content-length", None) is not None and not flow.request.is_http2:
+        if (
+            any(changes)
+            and response.headers.pop("content-length", None) is not None
+            and not flow.request.is_http2
+        ):
             response.headers["transfer-encoding"] = "chunked"
         response.stream = self._feed_changed if any(changes) else self._feed_observed
 
@@ -98,7 +108,9 @@ class Answer:
         """Marker text, comment, and the fields for programs; all None where the answer stays as it is."""
         decision = self.decision
         text = marker.make(decision.served_model, decision.reason) if decision.marker == "text" else None
-        comment = marker.comment(decision.served_model, decision.reason) if decision.marker == "comment" else None
+        comment = (
+            marker.comment(decision.served_model, decision.reason) if decision.marker == "comment" else None
+        )
         fields = None
         if decision.strategy != "passthrough":
             fields = {
@@ -175,7 +187,9 @@ class Answer:
             return
         outcome = Outcome(status=response.status_code, total_ms=self._elapsed_ms(), complete=True)
         try:
-            data = encoding.decode(response.raw_content or b"", response.headers.get("content-encoding", ""), OBSERVE_LIMIT)
+            data = encoding.decode(
+                response.raw_content or b"", response.headers.get("content-encoding", ""), OBSERVE_LIMIT
+            )
             outcome = self._read_body(data, response, outcome)
         except BodyError as error:
             self._warn("the answer is not understood and passes as it is", error)
@@ -190,7 +204,9 @@ class Answer:
             text, _, fields = self._changes()
             if text or fields:
                 response.headers.pop("content-encoding", None)
-                response.raw_content = self.surface.rewrite_body(data, self.decision.requested_model, text, fields)
+                response.raw_content = self.surface.rewrite_body(
+                    data, self.decision.requested_model, text, fields
+                )
                 response.headers["content-length"] = str(len(response.raw_content))
                 response.headers.pop("transfer-encoding", None)
         return replace(
@@ -210,7 +226,9 @@ class Answer:
         """The flow ended without a whole answer: client gone, connection lost, timeout."""
         if self.decision.endpoint == "generate":
             complete = bool(self._transform is not None and self._transform.observation.complete)
-            self._submit(Outcome(error=None if complete else message, total_ms=self._elapsed_ms(), complete=complete))
+            self._submit(
+                Outcome(error=None if complete else message, total_ms=self._elapsed_ms(), complete=complete)
+            )
 
     # --- disk ---------------------------------------------------------------------------
 
@@ -250,7 +268,8 @@ class Answer:
 
 
 def _is_event_stream(response: http.Response) -> bool:
-    return response.headers.get("content-type", "").split(";")[0].strip().lower() == "text/event-stream"
+    content_type: str = response.headers.get("content-type", "")
+    return content_type.partition(";")[0].strip().lower() == "text/event-stream"
 
 
 def _request_id(response: http.Response) -> str | None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from . import config, options, paths
-from .embedding import Embedder
-from .errors import BundleError, ConfigError
-from .options import Settings
-from .pipeline import Pipeline, Plan
-from .scoring import bundle as bundles
-from .session import DEFAULT_LIMIT, Sessions
-from .store import Store
-from .surface import SURFACES, Surface
-from .values import Decision
+from pointsman import paths
+from pointsman.embedding import Embedder
+from pointsman.errors import BundleError
+from pointsman.options import Settings
+from pointsman.pipeline import Pipeline, Plan
+from pointsman.scoring import bundle as bundles
+from pointsman.session import DEFAULT_LIMIT, Sessions
+from pointsman.store import Store
+from pointsman.surface import SURFACES, Surface
+from pointsman.values import Decision
 
 
 class Engine:
@@ -54,11 +54,6 @@ class Engine:
     def settings(self) -> Settings:
         return self.pipeline.settings
 
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The hosts whose connections are decrypted: those of the surfaces that there are."""
-        return frozenset(host for name in SURFACES for host in self.settings.hosts.get(name, ()))
-
     def surface_of(self, host: str) -> Surface | None:
         return SURFACES.get(self.settings.surface_of(host) or "")
 
@@ -82,14 +77,6 @@ def thinks(plan: Plan) -> bool:
     if plan.facts.thinking is not None:
         return plan.facts.thinking != "disabled"
     return plan.facts.thinking_default == "on"
-
-
-def config_fingerprint(given: str) -> str:
-    """Changes whenever the router.yaml in force changes, appears or goes. One or two `stat` calls."""
-    try:
-        return config.fingerprint(options.find_config(given))
-    except ConfigError:
-        return "missing"
 
 
 def open_embedder() -> Embedder:

@@ -20,19 +20,21 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from . import catalogue
-from .embedding import Vector, routing_text
-from .errors import ClientError
-from .options import Route, Settings
-from .scoring import cluster, knobs
-from .scoring.bundle import Bundle
-from .session import Session, Sessions, hint_hash, session_key
-from .values import Candidate, Credential, CredentialKind, Decision, Facts, Model
+from pointsman import catalogue
+from pointsman.embedding import Vector, routing_text
+from pointsman.errors import ClientError
+from pointsman.options import Route, Settings
+from pointsman.scoring import cluster, knobs
+from pointsman.scoring.bundle import Bundle
+from pointsman.session import Session, Sessions, hint_hash, session_key
+from pointsman.values import Candidate, Credential, CredentialKind, Decision, Facts, Model
 
 HEADER_PREFIXES = ("x-router-", "x-weave-routing-")
 """Request headers that are for the router: they never go upstream."""
 
 MARKERS = ("auto", "text", "comment", "off")
+
+NO_OVERRIDES = knobs.Overrides()
 
 Ineligible = Callable[[Facts, Model], str]
 """The surface's own rules: why a model cannot take a request, "" if it can."""
@@ -62,7 +64,7 @@ class Reason(StrEnum):
 class Asked:
     """What one request asks of the router in its headers."""
 
-    overrides: knobs.Overrides = knobs.Overrides()
+    overrides: knobs.Overrides = NO_OVERRIDES
     model: str = ""
     marker: str = ""
 
@@ -72,9 +74,19 @@ def read_asked(headers: Mapping[str, str]) -> Asked:
     marker = headers.get("x-router-marker", "").strip().lower()
     if marker and marker not in MARKERS:
         raise ClientError(
-            f"x-router-marker must be one of {', '.join(MARKERS)}, not {marker[:40]!r}", source="x-router-marker"
+            f"x-router-marker must be one of {', '.join(MARKERS)}, not {marker[:40]!r}",
+            source="x-router-marker",
         )
     return Asked(knobs.parse(headers), headers.get("x-router-model", "").strip(), marker)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What makes an action unlike any other: the decision's id, unix seconds, and the host it was sent to."""
+
+    id: str
+    at: float
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +163,9 @@ class Pipeline:
     def _named(self, name: str, plan: Plan, ineligible: Ineligible) -> str:
         model = self.settings.catalogue.resolve(name)
         if model is None:
-            raise ClientError(f"x-router-model: {name[:80]!r} is not in the catalogue", source="x-router-model")
+            raise ClientError(
+                f"x-router-model: {name[:80]!r} is not in the catalogue", source="x-router-model"
+            )
         if plan.requested and model.provider != plan.requested.provider:
             raise ClientError(
                 f"x-router-model: {model.name} is served by {model.provider}; this request can only be "
@@ -159,13 +173,17 @@ class Pipeline:
                 source="x-router-model",
             )
         if why := ineligible(plan.facts, model):
-            raise ClientError(f"x-router-model: {model.name} cannot take this request: {why}", source="x-router-model")
+            raise ClientError(
+                f"x-router-model: {model.name} cannot take this request: {why}", source="x-router-model"
+            )
         # Keep the name as asked: a dated one pins a version.
         return name
 
     def _may_route(self, plan: Plan) -> bool:
         subscription = plan.credential.kind is CredentialKind.SUBSCRIPTION
-        return plan.requested is not None and not (subscription and self.settings.subscription == "passthrough")
+        return plan.requested is not None and not (
+            subscription and self.settings.subscription == "passthrough"
+        )
 
     def _passes_through(self, plan: Plan) -> Settled | None:
         facts, route = plan.facts, plan.route
@@ -199,7 +217,9 @@ class Pipeline:
         """Step 5. What the configuration deploys is normalised over; exclusions only forbid."""
         deployed = self._deployed(plan, requested)
         candidates = tuple(
-            Candidate(model.name, "" if model is requested else self._excluded(plan, requested, model, ineligible))
+            Candidate(
+                model.name, "" if model is requested else self._excluded(plan, requested, model, ineligible)
+            )
             for model in deployed
         )
         plan = replace(
@@ -224,7 +244,7 @@ class Pipeline:
             model = self.settings.catalogue.resolve(name)
             if model is None or model.name != name or model.provider != requested.provider:
                 continue
-            if model is requested or (wanted(model.name) if wanted else not model.opt_in):
+            if model is requested or (model.target and (wanted(name) if wanted else not model.opt_in)):
                 models.append(model)
         return models
 
@@ -233,7 +253,7 @@ class Pipeline:
         ratio = self.settings.max_price_ratio
         if route and route.max_price_ratio is not None:
             ratio = route.max_price_ratio
-        if dearer := _dearer(model, requested, ratio):
+        if dearer := _dearer(model, requested, plan.facts.input_tokens_estimate, ratio):
             return dearer
         floor = route.min_quality_tier if route else None
         if floor and (model.quality_tier is None or model.quality_tier < floor):
@@ -246,9 +266,9 @@ class Pipeline:
         """The name to send: the client's own spelling where it asked for this very model."""
         return plan.facts.requested_model if model is plan.requested else model.name
 
-    def decide(self, plan: Plan, vector: Vector | None, *, id: str, at: float, host: str) -> Decision:
+    def decide(self, plan: Plan, vector: Vector | None, stamp: Stamp) -> Decision:
         """Step 6. `vector` is the embedding of `plan.text`, needed only where nothing is settled yet."""
-        decision = self._undecided(plan, id, at, host)
+        decision = self._undecided(plan, stamp)
         if plan.settled:
             settled = plan.settled
             return replace(
@@ -282,11 +302,11 @@ class Pipeline:
             defaults = knobs.merge(defaults, plan.route.knobs, self.bundle.k)
         return knobs.merge(defaults, plan.asked.overrides, self.bundle.k)
 
-    def _undecided(self, plan: Plan, id: str, at: float, host: str) -> Decision:
+    def _undecided(self, plan: Plan, stamp: Stamp) -> Decision:
         facts = plan.facts
         return Decision(
-            id=id,
-            at=at,
+            id=stamp.id,
+            at=stamp.at,
             surface=facts.surface,
             endpoint=facts.endpoint,
             client=facts.client,
@@ -299,7 +319,7 @@ class Pipeline:
             served_model=facts.requested_model,
             previous_model=plan.previous.model if plan.previous else None,
             provider=plan.requested.provider if plan.requested else "",
-            host=host,
+            host=stamp.host,
             stream=facts.stream,
             strategy="passthrough",
             reason="",
@@ -312,20 +332,23 @@ class Pipeline:
             max_tokens=facts.max_tokens,
         )
 
-    def give_up(self, plan: Plan, ineligible: Ineligible, *, id: str, at: float, host: str) -> Decision:
+    def give_up(self, plan: Plan, ineligible: Ineligible, stamp: Stamp) -> Decision:
         """Routing has failed: the conversation's last model goes on if it can, else the requested one."""
-        served = self._goes_on(plan, ineligible).model if self._may_route(plan) else plan.facts.requested_model
-        decision = self._undecided(plan, id, at, host)
+        served = (
+            self._goes_on(plan, ineligible).model if self._may_route(plan) else plan.facts.requested_model
+        )
+        decision = self._undecided(plan, stamp)
         return replace(decision, served_model=served, strategy="passthrough", reason=Reason.FAILED.value)
 
 
-def _dearer(model: Model, requested: Model, ratio: float) -> str:
-    """Is any price of `model` above `ratio` times that of `requested`, per piece of text? Unknown counts as dearer."""
-    pairs: tuple[tuple[str, Any, Any], ...] = (
-        ("input", model.prices.input, requested.prices.input),
-        ("output", model.prices.output, requested.prices.output),
-    )
-    for what, price, limit in pairs:
+def _dearer(model: Model, requested: Model, tokens: int, ratio: float) -> str:
+    """Is a price of `model` above `ratio` times the requested one's, for the same text? Unknown is dearer.
+
+    Prices may depend on the prompt's length, so `tokens` has to be a guess at it.
+    """
+    ours = catalogue.prices_for(model, int(tokens * model.token_factor))
+    theirs = catalogue.prices_for(requested, int(tokens * requested.token_factor))
+    for what, price, limit in (("input", ours.input, theirs.input), ("output", ours.output, theirs.output)):
         if price is None or limit is None:
             return f"{what} price unknown"
         if price * model.token_factor > limit * requested.token_factor * ratio * (1 + 1e-9):

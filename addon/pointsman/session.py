@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from cachetools import TTLCache
 
-from .values import Credential, Facts
+from pointsman.values import Credential, Facts
 
 DEFAULT_LIMIT = 10_000
 
@@ -48,9 +48,7 @@ class Sessions:
     `clock` gives seconds and may be any monotonic clock.
     """
 
-    def __init__(
-        self, ttl_s: float, clock: Callable[[], float], limit: int = DEFAULT_LIMIT
-    ) -> None:
+    def __init__(self, ttl_s: float, clock: Callable[[], float], limit: int = DEFAULT_LIMIT) -> None:
         self._live: TTLCache[str, Session] = TTLCache(limit, ttl_s, timer=clock)
 
     def __len__(self) -> int:

@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from .values import Adaptation, Credential, Facts, Model
-from .wire import anthropic
-from .wire.json_spans import Body
+from pointsman.values import Adaptation, Credential, Facts, Model
+from pointsman.wire import anthropic
+from pointsman.wire.json_spans import Body
 
 
 class Surface(Protocol):
     """See the docstrings in `wire/anthropic.py` for what each function promises."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def StreamTransform(self) -> Any: ...
+    StreamTransform: Any
 
     def recognise(self, method: str, path: str) -> str | None: ...
 
@@ -40,6 +36,8 @@ class Surface(Protocol):
     def adapt(self, body: Body, facts: Facts, model: Model) -> list[Adaptation]: ...
 
     def error_body(self, status: int, message: str) -> bytes: ...
+
+    def error_message(self, data: bytes) -> str: ...
 
     def observe_body(self, data: bytes) -> Any: ...
 

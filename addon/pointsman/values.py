@@ -7,10 +7,11 @@ means unknown or absent, never zero.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -71,7 +72,7 @@ class Facts:
     prefill: bool = False  # the newest message is the assistant's
     system_role: bool = False  # role "system" inside messages
     pure_json: bool = False  # the answer must be JSON and nothing else
-    thinking: str | None = None  # the request's own word: "enabled", "adaptive", "disabled", …; None if absent
+    thinking: str | None = None  # the request's own word ("enabled", …); None if absent
     thinking_budget_tokens: int | None = None
     effort: str | None = None
     sampling: frozenset[str] = frozenset()  # which of temperature, top_p, top_k are given
@@ -79,8 +80,8 @@ class Facts:
     service_tier: str | None = None
     retry_count: int = 0  # the client's own count of repeats of this action
     cache_ttl_s: int | None = None  # the longest prompt-cache life the request asks for
-    needs: frozenset[str] = frozenset()  # features the target must have: "inference_geo", context edits by type, …
-    thinking_default: str | None = None  # what leaving `thinking` out means on the requested model: "on" or "off"
+    needs: frozenset[str] = frozenset()  # features the target must have: "inference_geo", …
+    thinking_default: str | None = None  # what absent thinking means on the requested model
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Prices:
     cache_read: float | None = None
     cache_write: float | None = None  # five minutes
     cache_write_1h: float | None = None
-    above_tokens: int | None = None  # a prompt longer than this (cached tokens included) costs `above` throughout
+    above_tokens: int | None = None  # a longer prompt (cached tokens included) costs `above`
     above: Prices | None = None
 
 
@@ -192,6 +193,11 @@ class Decision:
     embed_ms: float | None = None
     prompt: str | None = None  # only with router_log_prompts
     embedding: bytes | None = None  # float32 little-endian, only with router_log_embeddings
+
+    @property
+    def holds_session(self) -> bool:
+        """Does this action say which model holds its conversation? Background calls and counts do not."""
+        return bool(self.session) and self.endpoint == "generate" and not self.turn.background
 
 
 @dataclass(frozen=True, slots=True)

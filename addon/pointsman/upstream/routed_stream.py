@@ -24,7 +24,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mitmproxy import http, version
 from mitmproxy.proxy import commands, events, layer
@@ -48,7 +48,7 @@ from mitmproxy.proxy.layers.http import (
     SendHttp,
 )
 
-from ..errors import ConfigError
+from pointsman.errors import ConfigError
 
 if TYPE_CHECKING:
     from mitmproxy.proxy.layers.http import HttpLayer
@@ -223,12 +223,14 @@ def install(routes: dict[str, Route]) -> Callable[[], None]:
     Raises ConfigError for a mitmproxy that this file does not know.
     """
     if not supported():
-        raise ConfigError(
-            f"mitmproxy {version.VERSION} is not supported; install mitmproxy>=12.2,<14"
-        )
+        raise ConfigError(f"mitmproxy {version.VERSION} is not supported; install mitmproxy>=12.2,<14")
     original = http_layers.HttpStream
-    namespace: dict[str, Any] = {"routes": routes}
-    http_layers.HttpStream = type("RoutedStream", (RoutedStream,), namespace)  # type: ignore[misc]
+
+    class Installed(RoutedStream):
+        pass
+
+    Installed.routes = routes
+    http_layers.HttpStream = Installed  # type: ignore[misc]
 
     def restore() -> None:
         http_layers.HttpStream = original  # type: ignore[misc]

@@ -16,6 +16,7 @@ from pointsman.wire import sse
 from pointsman.wire.anthropic_answer import Observation, observe_body, rewrite_body
 from pointsman.wire.anthropic_facts import read_facts
 from pointsman.wire.anthropic_history import strip
+from pointsman.wire.anthropic_rules import adapt, ineligible
 from pointsman.wire.anthropic_stream import StreamTransform
 from pointsman.wire.json_spans import Body, encode
 
@@ -23,10 +24,13 @@ __all__ = [
     "SURFACE",
     "Observation",
     "StreamTransform",
+    "adapt",
     "credential",
     "error_body",
     "error_frame",
+    "error_message",
     "error_type",
+    "ineligible",
     "marker_allowed",
     "observe_body",
     "read_facts",
@@ -123,6 +127,13 @@ def error_type(status: int) -> str:
 
 def error_body(status: int, message: str) -> bytes:
     return encode({"type": "error", "error": {"type": error_type(status), "message": message}})
+
+
+def error_message(data: bytes) -> str:
+    """What an error body says to a person; "" where it is none of this surface's."""
+    error = Body.parse(data).get("error")
+    message = error.get("message") if isinstance(error, dict) else None
+    return message if isinstance(message, str) else ""
 
 
 def error_frame(status: int, message: str) -> bytes:
