@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +72,13 @@ class Rows:
 def rows_of(database: Path) -> Rows:
     before = Rows(database, 0).all()
     return Rows(database, before[-1]["rowid_"] if before else 0)
+
+
+def tunnel(proxy: InProcessProxy, host: str, context: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.create_connection(("127.0.0.1", proxy.port), 10)
+    plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+    assert plain.recv(4096).startswith(b"HTTP/1.1 200")
+    return context.wrap_socket(plain, server_hostname=host)
 
 
 def member(body: bytes, name: str) -> bytes:

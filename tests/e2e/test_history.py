@@ -24,6 +24,11 @@ STEPS: tuple[Step, ...] = (
 )
 
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Using Claude:UserWarning", "ignore:The model:DeprecationWarning"
+)
+
+
 def converse(
     client: anthropic.Anthropic, headers: Sequence[dict[str, str]], *, streamed: bool, **request: Any
 ) -> list[anthropic.types.Message]:

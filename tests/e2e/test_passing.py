@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
-from e2e.support import Rows, Sdk
-from provider.answers import Answer, Fault, Page, Text, overloaded, rate_limited
+from e2e.support import Rows, Sdk, tunnel
+from provider.answers import Answer, Fault, Page, Text, compress, overloaded, rate_limited
 from provider.proxy import InProcessProxy, trust
 from provider.standin import StandIn
 
@@ -58,7 +57,8 @@ def test_the_sdk_lists_models(client: anthropic.Anthropic) -> None:
 
 
 def test_a_request_that_is_not_changed_is_not_reencoded(raw: httpx2.Client, provider: StandIn) -> None:
-    body = b'{\n "max_tokens" : 20,"model":"claude-opus-4-8","messages":[ {"content":"h\\u0069 \xc3\xa9","role":"user"} ]}'
+    said = b'{"content":"h\\u0069 \xc3\xa9","role":"user"}'
+    body = b'{\n "max_tokens" : 20,"model":"claude-opus-4-8","messages":[ ' + said + b" ]}"
     raw.post("/v1/messages", content=body, headers={"x-router-model": OPUS})
     assert provider.last.request.body == body
     raw.post("/v1/messages", content=body, headers=TO_HAIKU)
@@ -67,20 +67,10 @@ def test_a_request_that_is_not_changed_is_not_reencoded(raw: httpx2.Client, prov
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
 def test_compressed_requests_are_routed(raw: httpx2.Client, provider: StandIn, encoding: str) -> None:
-    from provider.answers import compress
-
     plain = httpx2.Request("POST", "https://x", json=ASK).read()
-    raw.post(
-        "/v1/messages", content=compress(plain, encoding), headers={"content-encoding": encoding, **TO_HAIKU}
-    )
+    headers = {"content-encoding": encoding, **TO_HAIKU}
+    raw.post("/v1/messages", content=compress(plain, encoding), headers=headers)
     assert provider.last.model == HAIKU
-
-
-def tunnel(proxy: InProcessProxy, host: str, context: ssl.SSLContext) -> ssl.SSLSocket:
-    plain = socket.create_connection(("127.0.0.1", proxy.port), 10)
-    plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
-    assert plain.recv(4096).startswith(b"HTTP/1.1 200")
-    return context.wrap_socket(plain, server_hostname=host)
 
 
 def test_a_host_that_is_no_providers_is_tunnelled_with_its_own_certificate(

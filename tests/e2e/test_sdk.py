@@ -46,6 +46,11 @@ def ask(client: anthropic.Anthropic, *, streamed: bool, **request: Any) -> anthr
         return stream.get_final_message()
 
 
+# The SDK advises about models; these tests ask for them on purpose.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Using Claude:UserWarning", "ignore:The model:DeprecationWarning"
+)
+
 both_ways = pytest.mark.parametrize("streamed", [False, True], ids=["body", "stream"])
 
 
