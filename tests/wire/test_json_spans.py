@@ -141,14 +141,28 @@ def test_set_after_delete_and_delete_after_set() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"null", b"[]", b'"text"', b"{", b'{"a":1,}', b'{"a":1}{}', b'{"a" 1}', b'{"a":NaN}',
-        b'\xef\xbb\xbf{"a":1}', b'{"a":"\xff"}', b'{"\xff":1}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\x01"}',
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"{",
+        b'{"a":1,}',
+        b'{"a":1}{}',
+        b'{"a" 1}',
+        b'{"a":NaN}',
+        b'\xef\xbb\xbf{"a":1}',
+        b'{"a":"\xff"}',
+        b'{"\xff":1}',
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":"\x01"}',
         b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
         b'{"a":1,"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
         b'{"a":"\\ud800","b":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
-        b'{"a":"\\ud800","b":Infinity}', b'{"a":"\\ud800"', '{"a":1}'.encode("utf-16"),
+        b'{"a":"\\ud800","b":Infinity}',
+        b'{"a":"\\ud800"',
+        '{"a":1}'.encode("utf-16"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_json_object_is_a_body_error(data: bytes) -> None:
     with pytest.raises(BodyError):
         Body.parse(data)

@@ -13,7 +13,9 @@ MARKER = make("claude-haiku-4-5", "cluster")
 def literal(text: str, *, ensure_ascii: bool = False, upper: bool = False) -> bytes:
     raw = json.dumps(text, ensure_ascii=ensure_ascii)
     if upper:
-        raw = "\\u".join(part[:4].upper() + part[4:] if i else part for i, part in enumerate(raw.split("\\u")))
+        raw = "\\u".join(
+            part[:4].upper() + part[4:] if i else part for i, part in enumerate(raw.split("\\u"))
+        )
     return raw.encode("utf-8", "surrogatepass")
 
 

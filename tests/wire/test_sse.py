@@ -7,11 +7,27 @@ from pointsman.wire.sse import Event, Reader, comment, write
 
 PIECES = st.lists(
     st.sampled_from(
-        [b"\n", b"\r", b"\r\n", b"\n\n", b"data: a", b"data:b", b"data", b"event: ping", b"event:x", b": c",
-         b"id: 7", b"\xef\xbb\xbf", b"datax: no", "data: é\u2028".encode(), b"\xff", b" "]
+        [
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\n\n",
+            b"data: a",
+            b"data:b",
+            b"data",
+            b"event: ping",
+            b"event:x",
+            b": c",
+            b"id: 7",
+            b"\xef\xbb\xbf",
+            b"datax: no",
+            "data: é\u2028".encode(),
+            b"\xff",
+            b" ",
+        ]
     ),
     max_size=14,
-)  # fmt: skip
+)
 
 
 def read(*chunks: bytes, cap: int = 1 << 20) -> list[Event]:

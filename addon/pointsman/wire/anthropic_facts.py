@@ -292,9 +292,7 @@ def _user_id_session(user_id: Any) -> str | None:
 # --- what the action is for ---------------------------------------------------------------
 
 
-def _turn(
-    members: dict[str, Any], history: _History, headers: Mapping[str, str], client: str
-) -> TurnKind:
+def _turn(members: dict[str, Any], history: _History, headers: Mapping[str, str], client: str) -> TurnKind:
     """In this order: probe, title, compaction, sub-agent, classifier, main.
 
     The limits of a classifier hold only for clients known to make such calls: an SDK user's
