@@ -268,7 +268,7 @@ def _candidates(value: Value, catalogue: Catalogue) -> tuple[str, ...]:
             fitting = [row.name for row in catalogue.matching(pattern) if row.target]
         if not fitting:
             item.fail(
-                f"{pattern[:80]!r} cannot be picked: a candidate needs prices, a context size and a quality tier, "
+                f"{pattern[:80]!r} cannot be picked: a candidate needs prices, a context size and a tier, "
                 "and must not be retired; a row under models can say so"
             )
         names |= dict.fromkeys(fitting)
