@@ -72,6 +72,10 @@ class Authority:
     def name(self) -> str:
         return self.certificate.subject.rfc4514_string()
 
+    def permits(self, host: str) -> bool:
+        """Whether the constraints let this CA sign for the host: it or a parent domain is listed."""
+        return any(host == name or host.endswith("." + name) for name in self.hosts)
+
     def signed(self, leaf: x509.Certificate) -> bool:
         """Whether this CA's key signed the certificate."""
         try:

@@ -15,8 +15,13 @@ from pointsman.errors import ConfigError
 @click.option(
     "-p", "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The proxy's port."
 )
-@click.option("--shell", default="sh", show_default=True, type=click.Choice(["sh", "fish", "powershell"]),
-              help="Whose syntax to print; sh suits bash and zsh too.")  # fmt: skip
+@click.option(
+    "--shell",
+    default="sh",
+    show_default=True,
+    type=click.Choice(["sh", "fish", "powershell"]),
+    help="Whose syntax to print; sh suits bash and zsh too.",
+)
 def command(client: str | None, port: int, shell: str) -> None:
     """Print the variables that CLIENT needs, for all known clients if none is named.
 
