@@ -37,20 +37,18 @@ def run(port: int, config: str = "", foreign_host: str = FOREIGN_HOST) -> Iterat
     """All checks, in the order in which a request meets what they look at."""
     settings, first = configuration(config)
     yield first
-    if settings is None:
-        settings = options.build(SimpleNamespace(router_config=os.devnull))
     proxy = ("127.0.0.1", port)
     up = probe.answers(proxy)
     yield listening(port, up)
     yield addresses(port, up)
-    hosts = sorted(settings.provider_hosts)
+    hosts = sorted(settings.provider_hosts) if settings else [trust.KNOWN_HOSTS[0]]
     authority = probe.authority_in_use(proxy, hosts[0])
     yield from certificates(authority, hosts)
     yield from interception(proxy, up, authority, hosts)
     yield tunnel(proxy, up, foreign_host)
     yield environment(port, hosts)
     yield from routing(settings)
-    yield database(settings.db)
+    yield database(settings)
 
 
 def configuration(path: str) -> tuple[Settings | None, Check]:
@@ -58,9 +56,7 @@ def configuration(path: str) -> tuple[Settings | None, Check]:
     try:
         settings = options.build(SimpleNamespace(router_config=path))
     except ConfigError as error:
-        return None, Check(
-            "configuration", FAIL, str(error), "mend that line; the other checks use the defaults"
-        )
+        return None, Check("configuration", FAIL, str(error), "mend it; the proxy would not start")
     where = str(settings.config) if settings.config else "no router.yaml, defaults only"
     return settings, Check("configuration", OK, where)
 
@@ -69,8 +65,12 @@ def listening(port: int, up: bool) -> Check:
     """Whether something accepts connections on the port."""
     if up:
         return Check("proxy", OK, f"answers on 127.0.0.1:{port}")
-    return Check("proxy", FAIL, f"nothing answers on 127.0.0.1:{port}",
-                 "start scripts/run, or name the port it runs on: pointsman doctor --port PORT")  # fmt: skip
+    return Check(
+        "proxy",
+        FAIL,
+        f"nothing answers on 127.0.0.1:{port}",
+        "start scripts/run, or name the port it runs on: pointsman doctor --port PORT",
+    )
 
 
 def addresses(port: int, up: bool) -> Check:
@@ -83,37 +83,61 @@ def addresses(port: int, up: bool) -> Check:
         return Check(name, SKIP, "this system does not say which addresses are listened on (lsof would)")
     open_ones = [address for address in found if not probe.is_loopback(address)]
     if open_ones:
-        return Check(name, WARN, f"other machines can connect: {', '.join(open_ones)}",
-                     "start it with --listen-host 127.0.0.1, as scripts/run does; until then Pointsman turns "
-                     "away what comes from other machines, unless block_private was switched off")  # fmt: skip
+        return Check(
+            name,
+            WARN,
+            f"other machines can connect: {', '.join(open_ones)}",
+            "start it with --listen-host 127.0.0.1, as scripts/run does; until then Pointsman turns "
+            "away what comes from other machines, unless block_private was switched off",
+        )
     return Check(name, OK, f"only this machine can connect ({', '.join(found)})")
 
 
 def certificates(authority: trust.Authority | None, hosts: list[str]) -> Iterator[Check]:
     """The CA in use: there, constrained, not about to expire, its key private."""
     if authority is None:
-        yield Check("certificates", FAIL, "no certificate authority of ours is in use",
-                    "start scripts/run once; it makes one")  # fmt: skip
+        yield Check(
+            "certificates",
+            FAIL,
+            "no certificate authority of ours is in use",
+            "start scripts/run once; it makes one",
+        )
         return
     if not authority.constrained:
-        yield Check("certificates", WARN, f"the CA in {authority.confdir} can imitate any host",
-                    f"start the proxy with scripts/run, or --set confdir={paths.certs_dir()}")  # fmt: skip
+        yield Check(
+            "certificates",
+            WARN,
+            f"the CA in {authority.confdir} can imitate any host",
+            f"start the proxy with scripts/run, or --set confdir={paths.certs_dir()}",
+        )
     elif missing := [host for host in hosts if not authority.permits(host)]:
-        yield Check("certificates", FAIL, f"the CA may not sign for {', '.join(missing)}",
-                    "start scripts/run again: it makes a new one for the hosts in router.yaml")  # fmt: skip
+        yield Check(
+            "certificates",
+            FAIL,
+            f"the CA may not sign for {', '.join(missing)}",
+            "start scripts/run again: it makes a new one for the hosts in router.yaml",
+        )
     else:
         yield Check("certificates", OK, f"{authority.name}, for {len(authority.hosts)} hosts only")
     yield _validity(authority)
     if not trust.key_is_private(authority.confdir):
-        yield Check("key", FAIL, f"others can read {authority.confdir / trust.CA_FILE}",
-                    f"chmod 600 '{authority.confdir / trust.CA_FILE}'")  # fmt: skip
+        yield Check(
+            "key",
+            FAIL,
+            f"others can read {authority.confdir / trust.CA_FILE}",
+            f"chmod 600 '{authority.confdir / trust.CA_FILE}'",
+        )
 
 
 def _validity(authority: trust.Authority) -> Check:
     left = authority.not_after - datetime.datetime.now(datetime.UTC)
     if left < datetime.timedelta():
-        return Check("validity", FAIL, f"the CA expired on {authority.not_after:%Y-%m-%d}",
-                     "start scripts/run again, then the clients")  # fmt: skip
+        return Check(
+            "validity",
+            FAIL,
+            f"the CA expired on {authority.not_after:%Y-%m-%d}",
+            "start scripts/run again, then the clients",
+        )
     return Check("validity", OK, f"until {authority.not_after:%Y-%m-%d} ({left.days} days)")
 
 
@@ -129,9 +153,13 @@ def interception(
         try:
             leaf = probe.certificate(proxy, host, verify_with=authority.cert_file)
         except probe.ProbeError as error:
-            yield Check(name, FAIL, str(error),
-                        "is the proxy on this port Pointsman, started by you? If it was started before the CA "
-                        "was made, start it again")  # fmt: skip
+            yield Check(
+                name,
+                FAIL,
+                str(error),
+                "is the proxy on this port Pointsman, started by you? If it was started before the CA "
+                "was made, start it again",
+            )
         else:
             yield Check(
                 name, OK, f"a certificate of {authority.name}" if authority.signed(leaf) else "verified"
@@ -175,7 +203,7 @@ def environment(port: int, hosts: list[str]) -> Check:
     return Check(name, OK, "clients started here come through the proxy")
 
 
-def routing(settings: Settings) -> Iterator[Check]:
+def routing(settings: Settings | None) -> Iterator[Check]:
     """The encoder and the bundle, loaded and used as the proxy does."""
     embedder: Embedder | None = None
     try:
@@ -187,8 +215,8 @@ def routing(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield Check("encoder", OK, f"{embedder.id}, {vector.shape[0]} dimensions")
-    if embedder is None:
-        yield Check("bundle", SKIP, "needs the encoder")
+    if embedder is None or settings is None:
+        yield Check("bundle", SKIP, "needs the encoder and a valid configuration")
         return
     try:
         bundle = engine.open_bundle(settings, embedder)
@@ -203,15 +231,22 @@ def knobs(bundle: Bundle) -> Check:
     """Knobs that a client may turn without anything happening."""
     inert = inert_knobs(bundle)
     if inert:
-        return Check("knobs", WARN, f"cannot change anything in {bundle.version}: {', '.join(inert)}",
-                     "nothing, unless you use them; the bundle has no data for them to act on")  # fmt: skip
+        return Check(
+            "knobs",
+            WARN,
+            f"cannot change anything in {bundle.version}: {', '.join(inert)}",
+            "nothing, unless you use them; the bundle has no data for them to act on",
+        )
     if dormant := dormant_knobs(bundle):
         return Check("knobs", OK, f"all act; {', '.join(dormant)} only together with another knob")
     return Check("knobs", OK, "all act")
 
 
-def database(path: Path) -> Check:
+def database(settings: Settings | None) -> Check:
     """Whether decisions can be written, by opening the file as the proxy does."""
+    if settings is None:
+        return Check("database", SKIP, "needs a valid configuration")
+    path = settings.db
     try:
         Store(path).close()
     except PointsmanError as error:

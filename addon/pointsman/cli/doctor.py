@@ -10,7 +10,7 @@ import click
 
 @click.command("doctor")
 @click.option(
-    "-p", "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The proxy's port."
+    "-p", "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The proxy's."
 )
 @click.option(
     "--config", default="", help="router.yaml to check; where it is looked for otherwise: see the docs."
