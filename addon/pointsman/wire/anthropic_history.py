@@ -8,11 +8,24 @@ A person's own text never is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from pointsman.errors import BodyError
 from pointsman.wire import marker
 from pointsman.wire.json_spans import Body, array_spans, edit_array
+
+_SPACE = rb"[ \t\n\r]*+"
+_TYPE = rb'"type"' + _SPACE + b":" + _SPACE + b'"text"'
+_TEXT = rb'"text"' + _SPACE + b":" + _SPACE + b'"' + marker.PATTERN + b'"'
+
+
+def _two(first: bytes, second: bytes) -> bytes:
+    return rb"\{" + _SPACE.join((b"", first, b",", second, rb"\}"))
+
+
+# The block as it was streamed, by far the commonest echo, is known without parsing it.
+_MARKER_BLOCK = re.compile(_two(_TYPE, _TEXT) + b"|" + _two(_TEXT, _TYPE))
 
 # What is left of an element (None: nothing, it goes with its separator) and the markers cut.
 type _Stripped = tuple[bytes | None, int]
@@ -69,6 +82,8 @@ def _strip_tool_result(raw: bytes) -> _Stripped:
 
 def _strip_text(raw: bytes) -> _Stripped:
     """One text block; None if it said nothing else."""
+    if _MARKER_BLOCK.fullmatch(raw):
+        return None, 1
     block = Body.parse(raw)
     text = block.raw("text")
     if block.get("type") != "text" or text is None or not text.startswith(b'"'):

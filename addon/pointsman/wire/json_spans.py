@@ -26,9 +26,15 @@ from pointsman.errors import BodyError
 
 type Span = tuple[int, int]
 
-_SPACE = re.compile(rb"[ \t\n\r]*")
-_COMMA = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*")
-_KEY = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_S = rb"[ \t\n\r]*"
+_KEY = rb'("(?:[^"\\]|\\.)*+")' + _S + rb":" + _S
+_OPEN_OBJECT = re.compile(_S + rb"\{" + _S)
+_OPEN_ARRAY = re.compile(_S + rb"\[" + _S)
+_COMMA = re.compile(_S + rb"," + _S)
+_FIRST_KEY = re.compile(_KEY, re.DOTALL)
+_NEXT_KEY = re.compile(_S + rb"," + _S + _KEY, re.DOTALL)
+_CLOSE_OBJECT = re.compile(_S + rb"\}" + _S + rb"\Z")
+_CLOSE_ARRAY = re.compile(_S + rb"\]" + _S + rb"\Z")
 _TEXT_SPACE = re.compile(r"[ \t\n\r]*")
 
 _raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -105,33 +111,26 @@ def _scan_value(text: str, *, numbers: bool) -> Any:
 # --- the spans of a container's entries ---------------------------------------------------
 
 
-def _space(data: bytes, at: int) -> int:
-    match = _SPACE.match(data, at)
-    return match.end() if match else at
-
-
-def _separator(data: bytes, at: int) -> int:
-    match = _COMMA.match(data, at)
+def _expect(pattern: re.Pattern[bytes], data: bytes, at: int) -> re.Match[bytes]:
+    match = pattern.match(data, at)
     if match is None:
         raise _Mismatch
-    return match.end()
+    return match
 
 
 def _walk_members(data: bytes, raws: Mapping[str, msgspec.Raw]) -> list[_Member]:
     members: list[_Member] = []
-    at = _space(data, _space(data, 0) + 1)
+    at = _expect(_OPEN_OBJECT, data, 0).end()
+    pattern = _FIRST_KEY
     for key, raw in raws.items():
-        if members:
-            at = _separator(data, at)
-        match = _KEY.match(data, at)
-        if match is None or not _is_key(match[1], key):
+        match = _expect(pattern, data, at)
+        literal, value = match[1], match.end()
+        end = value + len(memoryview(raw))
+        if not _is_key(literal, key) or data[value:end] != bytes(raw):
             raise _Mismatch
-        value, end = match.end(), match.end() + len(memoryview(raw))
-        if data[value:end] != bytes(raw):
-            raise _Mismatch
-        members.append(_Member(key, at, value, end))
-        at = end
-    _require_close(data, at, b"}")
+        members.append(_Member(key, match.start(1), value, end))
+        at, pattern = end, _NEXT_KEY
+    _expect(_CLOSE_OBJECT, data, at)
     return members
 
 
@@ -141,21 +140,15 @@ def _is_key(literal: bytes, key: str) -> bool:
 
 def _walk_elements(data: bytes, raws: list[msgspec.Raw]) -> list[Span]:
     spans: list[Span] = []
-    at = _space(data, _space(data, 0) + 1)
+    at = _expect(_OPEN_ARRAY, data, 0).end()
     for raw in raws:
         if spans:
-            at = _separator(data, at)
+            at = _expect(_COMMA, data, at).end()
         end = at + len(memoryview(raw))
         spans.append((at, end))
         at = end
-    _require_close(data, at, b"]")
+    _expect(_CLOSE_ARRAY, data, at)
     return spans
-
-
-def _require_close(data: bytes, at: int, bracket: bytes) -> None:
-    at = _space(data, at)
-    if data[at : at + 1] != bracket or _space(data, at + 1) != len(data):
-        raise _Mismatch
 
 
 def _member_spans(data: bytes) -> list[_Member]:
@@ -374,5 +367,5 @@ class Body:
         if not self._members:
             return b":"
         first = self._members[0]
-        match = _KEY.match(self._data, first.start)
+        match = _FIRST_KEY.match(self._data, first.start)
         return b":" if match is None else self._data[match.end(1) : first.value]

@@ -53,7 +53,8 @@ def _character(character: str) -> bytes:
 
 
 _NAME_LITERAL = b"(?:" + _NAME.encode() + b"|\\\\/){1,%d}" % _NAME_MAX
-_MARKER = re.compile(
+# One marker inside a JSON string literal.
+PATTERN = (
     _literal(SENTINEL + _HEAD)
     + _NAME_LITERAL
     + _literal(_MIDDLE)
@@ -62,6 +63,7 @@ _MARKER = re.compile(
     # Clients trim the ends of texts, so the blank line may be gone.
     + rb"(?:\\n|\\u000[aA]){0,2}"
 )
+_MARKER = re.compile(PATTERN)
 _RAW = SENTINEL.encode()
 _ESCAPED = rb"\u2063"
 
