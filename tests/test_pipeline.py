@@ -1,0 +1,389 @@
+"""From facts to a decision: what settles it, in which order, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from pointsman import options
+from pointsman.errors import ClientError
+from pointsman.pipeline import Asked, Pipeline, Plan, Reason, Stamp, costs, read_asked
+from pointsman.scoring.bundle import Bundle, load_bundle
+from pointsman.session import Sessions
+from pointsman.values import Credential, CredentialKind, Decision, Facts, Model, TurnKind, Usage
+
+KEY = Credential(CredentialKind.API_KEY, "a" * 16)
+LOGIN = Credential(CredentialKind.SUBSCRIPTION, "b" * 16)
+STAMP = Stamp("id", 0.0, "api.anthropic.com")
+EASY, HARD = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+
+FACTS = Facts(
+    surface="anthropic",
+    endpoint="generate",
+    requested_model="claude-opus-4-8",
+    stream=True,
+    turn=TurnKind.MAIN,
+    user_texts=("mend the points",),
+    tool_loop=False,
+    session_hint=None,
+    first_user_text="mend the points",
+    client="claude-code",
+    message_count=1,
+    input_tokens_estimate=10_000,
+    max_tokens=4_000,
+)
+
+# Two clusters: in the first all are equally good, in the second only the dearest is any good.
+QUALITY = {"claude-haiku-4-5": (0.9, 0.1), "claude-sonnet-4-6": (0.9, 0.4), "claude-opus-4-8": (0.9, 0.9)}
+PRICES = {"claude-haiku-4-5": 1.0, "claude-sonnet-4-6": 3.0, "claude-opus-4-8": 5.0}
+OTHERS = {"gpt-5.5": ((0.9, 0.95), 5.0), "claude-fable-5-1": ((0.9, 0.99), 10.0)}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("bundle") / "v1"
+    folder.mkdir()
+    quality = QUALITY | {name: row for name, (row, _) in OTHERS.items()}
+    prices = PRICES | {name: price for name, (_, price) in OTHERS.items()}
+    centroids = np.eye(2, dtype="<f4")
+    head = b"CRT1" + np.array([1, 2, 2], "<u4").tobytes()
+    (folder / "centroids.bin").write_bytes(head + centroids.tobytes())
+    rows = {str(k): {name: row[k] for name, row in quality.items()} for k in range(2)}
+    (folder / "quality_means.json").write_text(json.dumps({"meta": {}, "quality_means": rows}))
+    axes = {
+        name: {
+            "input_per_1k_usd": price / 1000,
+            "output_per_1k_usd": price / 200,
+            "ttft_s": None,
+            "tps": None,
+            "verbosity_tokens": None,
+        }
+        for name, price in prices.items()
+    }
+    (folder / "model_axes.json").write_text(json.dumps({"meta": {}, "axes": axes}))
+    models = [{"model": name, "provider": "p", "bench_column": name} for name in quality]
+    (folder / "model_registry.json").write_text(json.dumps({"deployed_models": models}))
+    metadata = {
+        "format_version": 2,
+        "version": "v1",
+        "embedder": {"model": "test", "embed_dim": 2, "max_tokens": 8},
+        "training": {
+            "k": 2,
+            "top_p": 1,
+            "default_routing_knobs": {
+                "alpha": [0.5, 0.9],
+                "speed_weight": 0.0,
+                "output_cost_ratio": 0.0,
+                "expected_output_tokens": 500,
+                "per_model_verbosity": False,
+            },
+        },
+    }
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    return load_bundle(folder)
+
+
+@pytest.fixture
+def make(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A pipeline with the given options, and the text of a router.yaml if there is one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+
+    def made(config: str = "", **given: Any) -> Pipeline:
+        if config:
+            path = tmp_path / "router.yaml"
+            path.write_text(config)
+            given["config"] = str(path)
+        opts = SimpleNamespace(**{f"router_{name}": value for name, value in given.items()})
+        return Pipeline(options.build(opts), bundle, Sessions(60, lambda: 0.0))
+
+    return made
+
+
+def fits(facts: Facts, model: Model) -> str:
+    return ""
+
+
+def decide(
+    pipeline: Pipeline,
+    facts: Facts = FACTS,
+    vector: Any = EASY,
+    *,
+    credential: Credential = KEY,
+    asked: Asked | None = None,
+    ineligible: Any = fits,
+) -> Decision:
+    plan = pipeline.plan(facts, credential, asked or Asked(), ineligible)
+    return pipeline.decide(plan, None if plan.settled else vector, STAMP)
+
+
+def excluded(decision: Decision) -> dict[str, str]:
+    return {item.model: item.excluded for item in decision.candidates if item.excluded}
+
+
+def test_an_easy_prompt_goes_to_the_cheapest_and_a_hard_one_to_the_best(make: Any) -> None:
+    pipeline = make()
+    assert decide(pipeline, vector=EASY).served_model == "claude-haiku-4-5"
+    assert decide(pipeline, vector=HARD).served_model == "claude-opus-4-8"
+
+
+def test_a_decision_can_be_explained(make: Any) -> None:
+    decision = decide(make(), vector=HARD)
+    assert decision.reason == Reason.CLUSTER.value
+    assert decision.strategy == "cluster"
+    assert decision.bundle == "v1"
+    assert decision.clusters == ((1, 1.0),)
+    assert decision.runner_up == "claude-sonnet-4-6"
+    assert decision.margin is not None and decision.margin > 0
+    assert {item.model: item.quality for item in decision.candidates} == {
+        name: row[1] for name, row in QUALITY.items()
+    }
+    assert decision.knobs["alpha"] == [0.5, 0.9]
+    assert len(decision.knobs_hash) == 16
+
+
+def test_candidates_stay_with_the_provider_and_gated_models_need_to_be_named(make: Any) -> None:
+    names = {item.model for item in decide(make()).candidates}
+    assert names == set(QUALITY)
+
+
+def test_a_gated_model_is_a_candidate_where_it_was_asked_for(make: Any) -> None:
+    decision = decide(make(), replace(FACTS, requested_model="claude-fable-5-1"), HARD)
+    assert "claude-fable-5-1" in {item.model for item in decision.candidates}
+
+
+def test_never_a_model_priced_above_the_requested_one(make: Any) -> None:
+    decision = decide(make(), replace(FACTS, requested_model="claude-sonnet-4-6"), HARD)
+    assert decision.served_model == "claude-sonnet-4-6"
+    assert list(excluded(decision)) == ["claude-opus-4-8"]
+    dearer = decide(make(max_price_ratio=3.0), replace(FACTS, requested_model="claude-sonnet-4-6"), HARD)
+    assert dearer.served_model == "claude-opus-4-8"
+
+
+def test_a_model_that_cannot_take_the_request_is_excluded_but_still_measured_against(make: Any) -> None:
+    def no_haiku(facts: Facts, model: Model) -> str:
+        return "no images" if model.name == "claude-haiku-4-5" else ""
+
+    free, bound = decide(make()), decide(make(), ineligible=no_haiku)
+    assert bound.served_model == "claude-sonnet-4-6"
+    assert excluded(bound) == {"claude-haiku-4-5": "no images"}
+    assert [item.score for item in bound.candidates] == [item.score for item in free.candidates]
+
+
+def test_with_no_alternative_nothing_needs_to_be_embedded(make: Any) -> None:
+    def none_fits(facts: Facts, model: Model) -> str:
+        return "no"
+
+    plan = make().plan(FACTS, KEY, Asked(), none_fits)
+    assert plan.settled.reason is Reason.ONLY_CHOICE
+    assert plan.settled.model == "claude-opus-4-8"
+
+
+@pytest.mark.parametrize(
+    ("change", "credential", "reason"),
+    [
+        ({"requested_model": "claude-unheard-of"}, KEY, Reason.UNKNOWN_MODEL),
+        ({"requested_model": "claude-opus-4-6"}, KEY, Reason.NOT_SCORED),
+        ({"turn": TurnKind.TITLE}, KEY, Reason.BACKGROUND),
+        ({"turn": TurnKind.PROBE}, KEY, Reason.BACKGROUND),
+        ({}, LOGIN, Reason.SUBSCRIPTION),
+    ],
+)
+def test_what_passes_through_by_default(
+    make: Any, change: Any, credential: Credential, reason: Reason
+) -> None:
+    facts = replace(FACTS, **change)
+    decision = decide(make(), facts, credential=credential)
+    assert (decision.served_model, decision.strategy) == (facts.requested_model, "passthrough")
+    assert decision.reason == reason.value
+
+
+def test_a_subscription_is_routed_only_where_the_user_says_so(make: Any) -> None:
+    decision = decide(make(subscription="route"), credential=LOGIN)
+    assert decision.served_model == "claude-haiku-4-5"
+
+
+def test_switched_off_nothing_is_routed(make: Any) -> None:
+    assert decide(make(enabled=False)).reason == Reason.DISABLED.value
+
+
+def test_a_dated_name_is_its_family_and_keeps_its_spelling(make: Any) -> None:
+    dated = replace(FACTS, requested_model="claude-haiku-4-5-20251001")
+    decision = decide(make(), dated)
+    assert decision.served_model == "claude-haiku-4-5-20251001"
+    assert decision.strategy == "cluster"
+
+
+def test_mid_tool_loop_the_serving_model_goes_on(make: Any) -> None:
+    pipeline = make()
+    first = decide(pipeline, vector=HARD)
+    pipeline.sessions.served(first.session, "claude-sonnet-4-6")
+    step = decide(pipeline, replace(FACTS, tool_loop=True, message_count=3))
+    assert (step.served_model, step.reason) == ("claude-sonnet-4-6", Reason.TOOL_LOOP.value)
+    turn = decide(pipeline, replace(FACTS, message_count=5))
+    assert (turn.served_model, turn.previous_model) == ("claude-haiku-4-5", "claude-sonnet-4-6")
+
+
+def test_a_tool_loop_that_nothing_is_known_of_stays_with_the_requested_model(make: Any) -> None:
+    step = decide(make(), replace(FACTS, tool_loop=True))
+    assert (step.served_model, step.reason) == ("claude-opus-4-8", Reason.TOOL_LOOP.value)
+
+
+def test_a_tool_loop_leaves_a_model_that_became_ineligible(make: Any) -> None:
+    pipeline = make()
+    key = decide(pipeline).session
+    pipeline.sessions.served(key, "claude-haiku-4-5")
+
+    def full(facts: Facts, model: Model) -> str:
+        return "context window" if model.name == "claude-haiku-4-5" else ""
+
+    step = decide(pipeline, replace(FACTS, tool_loop=True), ineligible=full)
+    assert step.served_model == "claude-opus-4-8"
+
+
+def test_without_words_the_conversation_keeps_its_model(make: Any) -> None:
+    pipeline = make()
+    wordless = replace(FACTS, user_texts=("<system-reminder>x</system-reminder>",))
+    assert decide(pipeline, wordless).served_model == "claude-opus-4-8"
+    pipeline.sessions.served(decide(pipeline, wordless).session, "claude-haiku-4-5")
+    decision = decide(pipeline, wordless)
+    assert (decision.served_model, decision.reason) == ("claude-haiku-4-5", Reason.NO_TEXT.value)
+
+
+def test_tokens_are_counted_for_the_model_that_serves(make: Any) -> None:
+    pipeline = make()
+    pipeline.sessions.served(decide(pipeline).session, "claude-haiku-4-5")
+    count = decide(pipeline, replace(FACTS, endpoint="count_tokens"))
+    assert count.served_model == "claude-haiku-4-5"
+
+
+def test_a_model_that_was_refused_is_no_candidate_in_that_conversation(make: Any) -> None:
+    pipeline = make()
+    pipeline.sessions.refused(decide(pipeline).session, "claude-haiku-4-5", instead="claude-opus-4-8")
+    decision = decide(pipeline)
+    assert decision.served_model == "claude-sonnet-4-6"
+    assert "refused" in excluded(decision)["claude-haiku-4-5"]
+
+
+# --- what the client asks of the router -------------------------------------------------------
+
+
+def test_a_forced_model_comes_before_everything(make: Any) -> None:
+    asked = read_asked({"x-router-model": "claude-sonnet-4-6"})
+    decision = decide(make(), asked=asked, credential=LOGIN)
+    assert (decision.served_model, decision.reason) == ("claude-sonnet-4-6", Reason.FORCED.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("claude-unheard-of", "not in the catalogue"), ("gpt-5.5", "served by openai")],
+)
+def test_a_forced_model_that_cannot_be_is_the_clients_error(make: Any, name: str, says: str) -> None:
+    with pytest.raises(ClientError, match=says) as raised:
+        decide(make(), asked=Asked(model=name))
+    assert raised.value.status == 400
+
+
+def test_a_forced_model_that_cannot_take_the_request_is_the_clients_error(make: Any) -> None:
+    with pytest.raises(ClientError, match="cannot take this request: no images"):
+        decide(make(), asked=Asked(model="claude-haiku-4-5"), ineligible=lambda facts, model: "no images")
+
+
+def test_knob_headers_turn_the_decision(make: Any) -> None:
+    pipeline = make()
+    cheap = decide(pipeline, vector=HARD, asked=read_asked({"x-weave-routing-alpha": "0"}))
+    assert cheap.served_model == "claude-haiku-4-5"
+    assert decide(pipeline, vector=HARD).served_model == "claude-opus-4-8"
+    assert cheap.knobs_hash != decide(pipeline, vector=HARD).knobs_hash
+
+
+def test_a_refused_marker_header_names_what_would_be_right() -> None:
+    with pytest.raises(ClientError, match="x-router-marker must be one of auto, text, comment, off"):
+        read_asked({"x-router-marker": "loud"})
+
+
+# --- router.yaml ------------------------------------------------------------------------------
+
+
+def test_a_route_can_fix_a_model(make: Any) -> None:
+    pipeline = make(
+        "routes:\n  - {name: cheap, requested: 'claude-opus-*', strategy: fixed, model: claude-haiku-4-5}\n"
+    )
+    decision = decide(pipeline, vector=HARD)
+    assert (decision.served_model, decision.reason, decision.route) == (
+        "claude-haiku-4-5",
+        Reason.FIXED.value,
+        "cheap",
+    )
+
+
+def test_a_route_does_not_fix_the_model_of_a_subscription(make: Any) -> None:
+    pipeline = make("routes:\n  - {name: cheap, strategy: fixed, model: claude-haiku-4-5}\n")
+    assert decide(pipeline, credential=LOGIN).served_model == "claude-opus-4-8"
+
+
+def test_a_route_can_pass_through_narrow_the_candidates_and_set_a_floor(make: Any) -> None:
+    text = (
+        "routes:\n"
+        "  - {name: leave, requested: 'claude-sonnet-*', strategy: passthrough}\n"
+        "  - {name: two, turn: main, candidates: [claude-sonnet-4-6, claude-opus-4-8]}\n"
+        "  - {name: good, turn: subagent, min_quality_tier: 4}\n"
+    )
+    pipeline = make(text)
+    left = decide(pipeline, replace(FACTS, requested_model="claude-sonnet-4-6"))
+    assert left.reason == Reason.ROUTE_PASSTHROUGH.value
+    assert {item.model for item in decide(pipeline).candidates} == {"claude-sonnet-4-6", "claude-opus-4-8"}
+    floor = decide(pipeline, replace(FACTS, turn=TurnKind.SUBAGENT))
+    assert floor.served_model == "claude-opus-4-8"
+    assert set(excluded(floor)) == {"claude-haiku-4-5", "claude-sonnet-4-6"}
+
+
+def test_a_route_that_names_background_turns_routes_them(make: Any) -> None:
+    pipeline = make("routes:\n  - {name: small, turn: background}\n")
+    assert decide(pipeline, replace(FACTS, turn=TurnKind.TITLE)).served_model == "claude-haiku-4-5"
+
+
+def test_the_clients_knobs_win_over_the_routes(make: Any) -> None:
+    pipeline = make("routes:\n  - {name: cheap, knobs: {alpha: 0}}\n")
+    assert decide(pipeline, vector=HARD).served_model == "claude-haiku-4-5"
+    asked = read_asked({"x-router-alpha": "1"})
+    assert decide(pipeline, vector=HARD, asked=asked).served_model == "claude-opus-4-8"
+
+
+# --- failure ----------------------------------------------------------------------------------
+
+
+def test_a_router_that_fails_goes_on_with_the_conversations_model(make: Any) -> None:
+    pipeline = make()
+    plan: Plan = pipeline.plan(FACTS, KEY, Asked(), fits)
+    assert pipeline.give_up(plan, fits, STAMP).served_model == "claude-opus-4-8"
+    pipeline.sessions.served(plan.session, "claude-haiku-4-5")
+    plan = pipeline.plan(FACTS, KEY, Asked(), fits)
+    decision = pipeline.give_up(plan, fits, STAMP)
+    assert (decision.served_model, decision.reason) == ("claude-haiku-4-5", Reason.FAILED.value)
+
+
+# --- cost -------------------------------------------------------------------------------------
+
+
+def test_the_requested_models_cost_is_for_the_same_text(make: Any) -> None:
+    pipeline = make()
+    models = pipeline.settings.catalogue
+    decision = decide(pipeline)
+    served, asked = models.resolve("claude-haiku-4-5"), models.resolve("claude-opus-4-8")
+    assert served is not None and asked is not None
+    cost, requested = costs(decision, Usage(input_tokens=1_000_000, output_tokens=0), models)
+    assert cost == pytest.approx(served.prices.input)
+    scale = asked.token_factor / served.token_factor
+    assert requested == pytest.approx((asked.prices.input or 0) * scale)
+
+
+def test_unknown_usage_costs_unknown_not_nothing(make: Any) -> None:
+    pipeline = make()
+    assert costs(decide(pipeline), Usage(), pipeline.settings.catalogue) == (None, None)
