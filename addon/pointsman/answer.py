@@ -237,7 +237,8 @@ class Answer:
         try:
             if not self._recorded:
                 self._recorded = True
-                self._store.record(self.decision)
+                served = self._status is not None and self._status < 300
+                self._store.record(self.decision, served=served)
             return self._store.update(self.decision.id, outcome)
         except Exception as error:
             self._warn("the decision is not on disk", error)

@@ -318,6 +318,15 @@ def test_several_writers_share_a_file_and_lose_nothing(path: Path) -> None:
     assert session.key == "s1"
 
 
+def test_a_model_that_did_not_serve_does_not_hold_the_conversation(path: Path) -> None:
+    store = Store(path)
+    wait(store.record(PLAIN, served=False))
+    store.close()
+    with Reader(path) as reader:
+        assert reader.last() is not None
+        assert reader.sessions(limit=10, since=0) == []
+
+
 def test_sessions_survive_a_restart_newest_first(path: Path) -> None:
     store = Store(path)
     now = time.time()

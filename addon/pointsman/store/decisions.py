@@ -58,10 +58,10 @@ _LARGEST = 2**63 - 1
 Parameters = Sequence[Any]
 
 
-def insert(connection: sqlite3.Connection, decision: Decision) -> None:
-    """Write the row and, where the action belongs to a conversation, the session's last served model."""
+def insert(connection: sqlite3.Connection, decision: Decision, *, served: bool) -> None:
+    """Write the row and, where the action was `served` and holds a conversation, its last served model."""
     _execute(connection, _INSERT, lambda: decision_row(decision))
-    if writes_session(decision):
+    if served and decision.holds_session:
         _execute(connection, _UPSERT_SESSION, lambda: _session_row(decision))
 
 
@@ -69,11 +69,6 @@ def update(connection: sqlite3.Connection, decision_id: str, outcome: Outcome) -
     """Add what is known of the outcome. Raises StoreError if the decision was never written."""
     if _execute(connection, _UPDATE, lambda: (*outcome_row(outcome), decision_id)) == 0:
         raise StoreError(f"decision {decision_id} is not in the database, so its outcome is lost")
-
-
-def writes_session(decision: Decision) -> bool:
-    """Background calls and token counts say nothing about which model holds the conversation."""
-    return bool(decision.session) and decision.endpoint == "generate" and not decision.turn.background
 
 
 def decision_row(d: Decision) -> tuple[Any, ...]:

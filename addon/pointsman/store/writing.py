@@ -59,9 +59,9 @@ class Store:
         self._thread = threading.Thread(target=self._run, name="pointsman-store", daemon=True)
         self._thread.start()
 
-    def record(self, decision: Decision) -> Future[None]:
-        """Write the decision and its session in one transaction; done when committed."""
-        return self._submit(lambda connection: decisions.insert(connection, decision))
+    def record(self, decision: Decision, *, served: bool = True) -> Future[None]:
+        """Write the decision and, if its model `served` it, the session; done when committed."""
+        return self._submit(lambda connection: decisions.insert(connection, decision, served=served))
 
     def update(self, decision_id: str, outcome: Outcome) -> Future[None]:
         """Write those fields of the outcome that are not None; done when committed."""
