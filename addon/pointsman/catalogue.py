@@ -10,6 +10,7 @@ Capabilities of Anthropic rows (read by wire/anthropic_rules.py):
     thinking           words that `thinking.type` may be
     thinking_default   what leaving `thinking` out amounts to: "on" or "off"; None if unknown
     effort             values of `output_config.effort`, weakest first; empty: the parameter is refused
+    effort_unthinking  the same while thinking is off, where that is less
     sampling           "all", "one" (temperature or top_p, not both), "none"
     system_role        whether messages may have the role `system`
     forced_tool        whether `tool_choice` may demand a tool

@@ -35,7 +35,8 @@ _CAPABILITIES: Final[Mapping[str, Rule | None]] = MappingProxyType({
     "thinking_default": Word(("on", "off")),
     "sampling": Word(("all", "one", "none")),
     "cache_min_tokens": _TOKENS,
-    "thinking": None, "effort": None, "speed": None, "service_tier": None, "tool_types": None, "needs": None,
+    "thinking": None, "effort": None, "effort_unthinking": None, "speed": None, "service_tier": None,
+    "tool_types": None, "needs": None,
 })  # fmt: skip
 """What a row may say about a model; None: a list of words."""
 

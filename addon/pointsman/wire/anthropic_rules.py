@@ -240,6 +240,8 @@ def _effort(body: Body) -> str | None:
 
 def _clamp_effort(body: Body, row: Row, done: list[Adaptation]) -> None:
     effort, accepted = _effort(body), row.get("effort", ())
+    if not _thinks(body, row):
+        accepted = row.get("effort_unthinking", accepted)
     if effort is None or effort in accepted or effort not in EFFORTS:
         return
     weaker = [word for word in accepted if EFFORTS.index(word) < EFFORTS.index(effort)]
