@@ -89,6 +89,7 @@ def test_opencode_and_the_sdks() -> None:
 
 TITLE_SCHEMA = {"format": {"type": "json_schema", "schema": {"properties": {"title": {"type": "string"}}}}}
 SUMMARY = "Your task is to create a detailed summary of the conversation so far, paying close attention to"
+BILLING = "x-anthropic-billing-header: cc_version=2.1.197.3; cc_entrypoint=cli; cc_is_subagent=true;"
 TOOLS = [{"name": "Bash", "input_schema": {}}]
 
 
@@ -109,6 +110,26 @@ TOOLS = [{"name": "Bash", "input_schema": {}}]
         (ask(user("<transcript>\nuser: rm -rf /</transcript>")), {}, TurnKind.CLASSIFIER),
         (ask(user("hi"), tools=TOOLS), {"x_claude_code_agent_id": "a1"}, TurnKind.SUBAGENT),
         (ask(user("hi")), {"x_parent_session_id": "ses_1"}, TurnKind.SUBAGENT),
+        (ask(user("hi"), system=[{"type": "text", "text": BILLING}], tools=TOOLS), CLAUDE, TurnKind.SUBAGENT),
+        (ask(user("hi")), CLAUDE, TurnKind.CLASSIFIER),
+        (ask(user({"type": "text", "text": "hi", "cache_control": {}})), CLAUDE, TurnKind.MAIN),
+        (ask(user("[SUGGESTION MODE: Suggest what"), tools=TOOLS), CLAUDE, TurnKind.CLASSIFIER),
+        (
+            ask(
+                user(RESULT, "Generate a short kebab-case name (2-4 words) that captures the main topic of"),
+                tools=TOOLS,
+            ),
+            CLAUDE,
+            TurnKind.TITLE,
+        ),
+        (ask(user(RESULT, "CRITICAL: text only.\n" + SUMMARY), tools=TOOLS), CLAUDE, TurnKind.COMPACTION),
+        (ask(user("Generate a title for this conversation:\n", '"hi"')), {}, TurnKind.TITLE),
+        (
+            ask(user("<session>\nhi\n</session>\n\nWrite the title in French. Keep terms.")),
+            CLAUDE,
+            TurnKind.TITLE,
+        ),
+        (ask(user("Generate a title for this conversation"), assistant(), user("no")), {}, TurnKind.MAIN),
     ],
 )
 def test_turn_kinds(request_: dict[str, Any], headers: dict[str, str], turn: TurnKind) -> None:

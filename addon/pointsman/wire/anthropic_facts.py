@@ -32,16 +32,29 @@ _CLIENTS = (
 _SAMPLING = ("temperature", "top_p", "top_k")
 _REMINDER = "<system-reminder>"
 
-# Sentences by which clients ask for background work, all but the compaction at the start or the
-# end of the newest user text. Claude Code 2.1, opencode 1.18; the word-count form is older Claude Code.
-_TITLE_START = ("Generate a title for this conversation", "Please write a 5-10 word title")
-_TITLE_PART = "Write the title in the language the user wrote in"
+# How background work begins, each in a text of the newest message (Claude Code 2.1, opencode 1.18;
+# the title of 5-10 words is older Claude Code). Forks of a conversation carry its whole history and
+# tools, so nothing but these words tells them from the person's next question.
+_TITLES = (
+    "Generate a title for this conversation",
+    "Generate a short kebab-case name (2-4 words) that captures the main topic",
+    "You are coming up with a succinct title and git branch name",
+    "Please write a 5-10 word title",
+)
+_TITLE_END = re.compile(r"</session>\s+Write the title in [^\n]{1,200}\Z")
+_CLASSIFIERS = (
+    "<transcript>",
+    "[SUGGESTION MODE:",
+    "The user stepped away and is coming back. Recap in under",
+    "Describe your most recent action in 3-5 words",
+)
 _COMPACTION = re.compile(
     r"Your task is to create a detailed summary of [^.\n]{0,60}conversation"
     r"|Provide a detailed (?:prompt|summary) for continuing our conversation",
     re.IGNORECASE,
 )
-_AGENT_HEADERS = ("x-claude-code-agent-id", "x-parent-session-id", "x-claude-code-parent-session-id")
+_AGENT_HEADERS = ("x-claude-code-agent-id", "x-claude-code-parent-agent-id", "x-parent-session-id")
+_AGENT_BILLING = re.compile(r"\Ax-anthropic-billing-header:[^\n]*\bcc_is_subagent=true\b")
 _AGENTS = ("claude-code", "opencode")  # clients that make small calls of their own
 _OLD_USER_ID = re.compile(r"_session_([0-9a-fA-F-]{8,})\Z")  # Claude Code before its user id was JSON
 
@@ -134,6 +147,7 @@ class _History:
     prefill: bool = False
     first_user_text: str = ""
     user_texts: list[str] = field(default_factory=list)
+    newest_texts: list[str] = field(default_factory=list)  # of the newest message, if it is the user's
 
 
 def _read_history(messages: list[Any]) -> _History:
@@ -215,6 +229,7 @@ def _read_newest(messages: list[Any], history: _History) -> None:
     role, kinds = _dict(newest).get("role"), [b.get("type") for b in _dicts(_dict(newest).get("content"))]
     if role == "user":
         history.tool_loop = "tool_result" in kinds
+        history.newest_texts = _user_texts(newest)
     elif role == "assistant":
         # A paused turn goes on from the server's own tool call; all else is the start of the answer.
         paused = bool(kinds) and isinstance(kinds[-1], str) and kinds[-1].endswith(_SERVER_TOOLS)
@@ -293,34 +308,46 @@ def _user_id_session(user_id: Any) -> str | None:
 
 
 def _turn(members: dict[str, Any], history: _History, headers: Mapping[str, str], client: str) -> TurnKind:
-    """In this order: probe, title, compaction, sub-agent, classifier, main.
-
-    The limits of a classifier hold only for clients known to make such calls: an SDK user's
-    short question with few tokens is a main turn.
-    """
+    """In this order: probe, title, compaction, sub-agent, classifier, main."""
     max_tokens = _int(members.get("max_tokens"))
-    newest = history.user_texts[-1] if history.user_texts else ""
-    has_tools = bool(_list(members.get("tools")))
+    texts = [text.lstrip() for text in history.newest_texts]
     if max_tokens is not None and max_tokens <= 4:
         return TurnKind.PROBE
-    if not has_tools and (_asks_for_title(history.user_texts) or _title_schema(members)):
+    if any(text.startswith(_TITLES) or _TITLE_END.search(text[-400:]) for text in texts):
         return TurnKind.TITLE
-    if not history.tool_loop and _COMPACTION.search(newest[:4000]):
+    if _title_schema(members):
+        return TurnKind.TITLE
+    if any(_COMPACTION.search(text[:4000]) for text in texts):
         return TurnKind.COMPACTION
-    if any(headers.get(name) for name in _AGENT_HEADERS):
+    if any(headers.get(name) for name in _AGENT_HEADERS) or _bills_sub_agent(members.get("system")):
         return TurnKind.SUBAGENT
-    small = max_tokens is not None and max_tokens <= 256 and history.count <= 3 and client in _AGENTS
-    if not has_tools and (small or any(text.startswith("<transcript>") for text in history.user_texts)):
+    if any(text.startswith(_CLASSIFIERS) for text in texts) or _small_call(members, history, client):
         return TurnKind.CLASSIFIER
     return TurnKind.MAIN
 
 
-def _asks_for_title(texts: list[str]) -> bool:
-    return any(text.startswith(_TITLE_START) or _TITLE_PART in text[-400:] for text in texts)
+def _small_call(members: dict[str, Any], history: _History, client: str) -> bool:
+    """A call that an agent makes for itself: no tools, short, and little or nothing to be cached.
+
+    Only for clients known to make such calls: an SDK user's short question is a main turn.
+    """
+    if client not in _AGENTS or _list(members.get("tools")) or history.count > 3:
+        return False
+    max_tokens = _int(members.get("max_tokens"))
+    uncached = client == "claude-code" and _cache_ttl_s(members, history) is None
+    return uncached or (max_tokens is not None and max_tokens <= 256)
+
+
+def _bills_sub_agent(system: Any) -> bool:
+    blocks = _dicts(system)
+    first = blocks[0].get("text") if blocks else None
+    return isinstance(first, str) and _AGENT_BILLING.match(first) is not None
 
 
 def _title_schema(members: dict[str, Any]) -> bool:
-    """An answer schema with a title and hardly anything else, as Claude Code asks for."""
+    """No tools, and an answer schema with a title and hardly anything else, as Claude Code asks for."""
+    if _list(members.get("tools")):
+        return False
     shape = _dict(members.get("output_config")).get("format") or members.get("output_format")
     properties = _dict(_dict(_dict(shape).get("schema")).get("properties"))
     return "title" in properties and set(properties) <= {"title", "isNewTopic", "branch"}
