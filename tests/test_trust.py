@@ -1,4 +1,4 @@
-"""What the generated CA can do and, above all, what it cannot: asked of OpenSSL, Node and Python themselves."""
+"""What the generated CA can do and, above all, what it cannot: asked of OpenSSL, Node and Python."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> trust.Authority:
 
 @pytest.fixture(scope="module")
 def leaf(authority: trust.Authority, tmp_path_factory: pytest.TempPathFactory) -> Leaf:
-    """Signs a certificate for any host with the CA's key, as mitmproxy does; gives a file with chain and key."""
+    """Signs a certificate for any host with the CA's key, as mitmproxy does; gives a file with its key."""
     folder = tmp_path_factory.mktemp("leaves")
     store = CertStore.from_store(authority.confdir, "mitmproxy", 2048)
 
@@ -122,10 +122,11 @@ def test_openssl_refuses_every_other_name(
 
 
 NODE = """
-const tls = require("tls");
-const socket = tls.connect({host: "127.0.0.1", port: Number(process.argv[1]), servername: process.argv[2]});
-socket.on("secureConnect", () => { console.log(JSON.stringify({accepted: socket.authorized})); socket.destroy(); });
-socket.on("error", error => { console.log(JSON.stringify({accepted: false, why: error.message})); });
+const [port, servername] = process.argv.slice(1);
+const socket = require("tls").connect({host: "127.0.0.1", port: Number(port), servername});
+const say = found => { console.log(JSON.stringify(found)); socket.destroy(); };
+socket.on("secureConnect", () => say({accepted: socket.authorized}));
+socket.on("error", error => say({accepted: false, why: error.message}));
 """
 
 
