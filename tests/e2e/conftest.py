@@ -130,7 +130,7 @@ def raw(proxy: InProcessProxy, key: str) -> Iterator[httpx2.Client]:
         proxy=proxy.url,
         verify=trust(proxy.ca_file),
         headers=headers,
-        timeout=30,
+        timeout=10,
         base_url="https://api.anthropic.com",
     ) as made:
         yield made

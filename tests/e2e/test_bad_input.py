@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import resource
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -52,7 +54,6 @@ MALFORMED = {
     "control characters": text_of(ASK).replace(b"Which", b"Wh\x00ich"),
     "deep": text_of(ASK)[:-1] + b', "metadata": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "deep and open": b'{"model":"claude-opus-4-8","messages":' + b"[" * 200_000,
-    "long number": text_of(ASK)[:-1] + b', "top_k": ' + b"9" * 10_000 + b"}",
 }
 
 
@@ -92,9 +93,16 @@ WRONG_TYPES: dict[str, dict[str, Any]] = {
     "output_config is a list": {"output_config": []},
     "tool_choice is a string": {"tool_choice": "any"},
     "metadata is a list": {"metadata": []},
+    "top_k is an object": {"top_k": {}},
     "temperature is a string": {"temperature": "hot"},
     "context_management is a list": {"context_management": []},
 }
+
+
+REPLACEABLE = {
+    name for name in WRONG_TYPES if name.partition(" ")[0] in ("model", "max_tokens", "temperature")
+}
+REPLACEABLE |= {"budget is a string", "top_k is an object"}
 
 
 @pytest.mark.parametrize("forced", [{}, TO_HAIKU], ids=["scored", "forced"])
@@ -102,9 +110,11 @@ WRONG_TYPES: dict[str, dict[str, Any]] = {
 def test_wrong_types_get_the_providers_answer(
     raw: httpx2.Client, provider: StandIn, name: str, forced: dict[str, str]
 ) -> None:
+    """A 400, unless the wrong value went with the model that could not have taken a right one either."""
     answer = raw.post("/v1/messages", json={**ASK, **WRONG_TYPES[name]}, headers=forced)
-    assert answer.status_code == 400
-    assert answer.json()["request_id"] == provider.last.request_id
+    assert answer.headers["request-id"] == provider.last.request_id
+    assert answer.status_code == provider.last.status
+    assert answer.status_code in ((200, 400) if name in REPLACEABLE else (400,))
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -126,12 +136,9 @@ def test_nesting_that_a_parser_can_bear_goes_through(raw: httpx2.Client, provide
     assert provider.last.model == HAIKU
 
 
-@pytest.mark.parametrize("forced", [{}, TO_HAIKU], ids=["scored", "forced"])
-def test_fifty_megabytes_get_the_providers_answer(
-    raw: httpx2.Client, provider: StandIn, forced: dict[str, str]
-) -> None:
+def test_fifty_megabytes_get_the_providers_answer(raw: httpx2.Client, provider: StandIn) -> None:
     body = text_of(ASK).replace(b"Which", b"W" * 50_000_000)
-    answer = raw.post("/v1/messages", content=body, headers=forced)
+    answer = raw.post("/v1/messages", content=body)
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
     assert len(provider.last.request.body) >= 50_000_000
 
@@ -279,7 +286,7 @@ def test_odd_but_lawful_streams_reach_the_sdk(
     client: anthropic.Anthropic, provider: StandIn, rows: Rows, name: str, tear: int
 ) -> None:
     provider.script(Answer((Text("Platform nine"),), mangle=ODD_STREAMS[name], tear=tear))
-    if name == "no event names":  # the SDK itself cannot read these: only the row can be looked at
+    if name in ("no event names", "byte order mark"):  # not even the SDK reads these: look at the row
         list(client.messages.create(**ASK, stream=True, extra_headers=TO_HAIKU))
     else:
         with client.messages.stream(**ASK, extra_headers=TO_HAIKU) as stream:
@@ -340,13 +347,16 @@ def test_pages_that_are_no_answers_pass_as_they_are(
     assert got == body or (body.startswith(b'{"type":"message"') and json.loads(got)["content"] == 7)
 
 
+PLAIN = b'{"type":"message"}'
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
     ("encoding", "data"),
     [
         ("gzip", b"this is not gzip at all"),
-        ("gzip", gzip.compress(b'{"type":"message"}')[:-6]),
-        ("gzip", zlib.compress(b'{"type":"message"}')),
+        ("gzip", gzip.compress(PLAIN)[:-6]),
+        ("gzip", zlib.compress(PLAIN)),
         ("rot13", b"grfg"),
         ("br", b"\xff" * 30),
     ],
@@ -360,8 +370,10 @@ def test_answers_that_cannot_be_decompressed_pass_as_they_are(
     with raw.stream("POST", "/v1/messages", json={**ASK, "stream": streamed}, headers=TO_HAIKU) as answer:
         for chunk in answer.iter_raw():
             got += chunk
-    assert got == data
-    assert answer.headers["content-encoding"] == encoding
+    if answer.headers.get("content-encoding") == encoding:
+        assert got == data
+    else:  # a stream that had to be decoded: what could be read
+        assert streamed and got in (PLAIN, data)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -372,10 +384,20 @@ def test_a_zip_bomb_for_an_answer_does_not_explode_here(
     kind = "text/event-stream" if streamed else "application/json"
     provider.script(Page(data, headers={"content-type": kind, "content-encoding": "gzip"}))
     got = 0
-    with raw.stream("POST", "/v1/messages", json={**ASK, "stream": streamed}, headers=TO_HAIKU) as answer:
+    before = peak_bytes()
+    with (
+        raw.stream("POST", "/v1/messages", json={**ASK, "stream": streamed}, headers=TO_HAIKU) as answer,
+        contextlib.suppress(httpx2.HTTPError),
+    ):
         for chunk in answer.iter_raw():
             got += len(chunk)
-    assert got == len(data)
+    assert got <= 300_000_000
+    assert peak_bytes() - before < 200_000_000
+
+
+def peak_bytes() -> int:
+    """The most memory this process has ever held; the proxy is in it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_a_method_that_is_not_post_passes(raw: httpx2.Client, provider: StandIn) -> None:

@@ -37,6 +37,9 @@ def check_schema(body: Any, *, counting: bool) -> None:
     for key in ("model", "messages") if counting else ("model", "messages", "max_tokens"):
         if key not in body:
             raise Refusal(f"{key}: Field required")
+    for key in ("model", "messages", "max_tokens"):
+        if key in body and body[key] is None:
+            raise Refusal(f"{key}: Input should be a valid value")
     _expect(body, "model", str, "a valid string")
     _expect(body, "messages", list, "a valid list")
     _expect(body, "max_tokens", int, "a valid integer")
@@ -47,6 +50,9 @@ def check_schema(body: Any, *, counting: bool) -> None:
         _expect(body, key, dict, "a valid dictionary")
     for key in ("temperature", "top_p", "top_k"):
         _expect(body, key, (int, float), "a valid number")
+    _expect(body, "system", (str, list), "a valid string or list")
+    if not isinstance(body.get("thinking", {}).get("type", "") if body.get("thinking") else "", str):
+        raise Refusal("thinking.type: Input should be a valid string")
     for tool in body.get("tools") or []:
         if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
             raise Refusal("tools.0.name: Field required")

@@ -71,7 +71,7 @@ def _check_blocks(content: Any, where: str, allowed: frozenset[str]) -> None:
         return
     for number, block in enumerate(content):
         here = f"{where}.{number}"
-        if not isinstance(block, dict) or block.get("type") not in allowed:
+        if not isinstance(block, dict) or str(block.get("type")) not in allowed:
             found = block.get("type") if isinstance(block, dict) else block
             raise Refusal(
                 f"{here}: Input tag '{found}' found using 'type' does not match any of the expected tags"
