@@ -46,7 +46,7 @@ KNOBS: Final[Mapping[str, Rule]] = MappingProxyType({
 })  # fmt: skip
 TIER: Final = Number(1, 4, whole=True)
 RATIO: Final = Number(0, 1000)
-_ROUTE_KEYS: Final = (
+ROUTE_KEYS: Final = (
     "name", "surface", "requested", "turn", "strategy", "candidates", "model",
     "knobs", "max_price_ratio", "min_quality_tier",
 )  # fmt: skip
@@ -152,7 +152,7 @@ def host_problem(name: str) -> str:
     host, colon, port = name.partition(":")
     labels = host.rstrip(".").split(".")
     legal = all(label and label.replace("-", "a").isalnum() and label.isascii() for label in labels)
-    if not legal or len(host) > 253:
+    if not legal or len(host) > 253 or port.startswith("//"):
         return f"must be a host name like api.example.com or api.example.com:8443, not {name[:80]!r}"
     if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         return f"must have a port between 1 and 65535 after the colon, not {port[:20]!r}"
@@ -203,14 +203,12 @@ def _routes(value: Value, catalogue: Catalogue) -> tuple[Route, ...]:
 
 
 def _route(value: Value, name: str, catalogue: Catalogue) -> Route:
-    fields = value.fields(_ROUTE_KEYS)
+    fields = value.fields(ROUTE_KEYS)
+    if "strategy" not in fields and "model" in fields:
+        fields["model"].fail("is for strategy fixed; the glob over requested models is called requested")
     route = Route(name)
     for key, field in fields.items():
         route = replace(route, **_route_field(key, field, catalogue))
-    if "strategy" not in fields and "model" in fields:
-        fields["model"].fail(
-            "is the model that strategy fixed serves; the glob over requested models is called requested"
-        )
     if (route.strategy == "fixed") != ("model" in fields):
         fields["strategy"].fail(
             "needs a model to serve" if route.strategy == "fixed" else "takes no model, but candidates"

@@ -27,9 +27,9 @@ _FIELDS: Final[Mapping[str, Rule]] = MappingProxyType({
 })  # fmt: skip
 _NULLABLE: Final = ("context_tokens", "max_output_tokens", "quality_tier")
 _LISTS: Final = ("strengths", "aliases")
-_KEYS: Final = ("like", "prices", "capabilities", *_LISTS, *_FIELDS)
+KEYS: Final = ("like", "prices", "capabilities", *_LISTS, *_FIELDS)
 _WORD: Final = Text(empty=False)
-_CAPABILITIES: Final[Mapping[str, Rule | None]] = MappingProxyType({
+CAPABILITIES: Final[Mapping[str, Rule | None]] = MappingProxyType({
     "images": Flag(), "documents": Flag(), "tools": Flag(),
     "system_role": Flag(), "forced_tool": Flag(), "prefill": Flag(),
     "thinking_default": Word(("on", "off")),
@@ -53,7 +53,7 @@ def read_models(value: Value, catalogue: Catalogue) -> Catalogue:
 
 
 def _row(name: str, section: Value, catalogue: Catalogue) -> Model:
-    given = section.fields(_KEYS)
+    given = section.fields(KEYS)
     row = _base(name, section, given, catalogue)
     changes: dict[str, Any] = {}
     for key, value in given.items():
@@ -101,8 +101,8 @@ def _prices(value: Value, old: Prices) -> Prices:
 
 def _capabilities(value: Value, old: Mapping[str, Any]) -> Mapping[str, Any]:
     changed = dict(old)
-    for key, item in value.fields(_CAPABILITIES).items():
-        rule = _CAPABILITIES[key]
+    for key, item in value.fields(CAPABILITIES).items():
+        rule = CAPABILITIES[key]
         if rule is None:
             changed[key] = tuple(word.read(_WORD) for word in item.items())
         else:

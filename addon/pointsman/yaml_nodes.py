@@ -107,7 +107,8 @@ def load(path: Path) -> Value | None:
         raise _syntax(error, path) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"is not YAML: {' '.join(str(error).split())}", file=str(path)) from error
-    return None if node is None else Value(node, "", str(path), node.start_mark.line + 1)
+    document = Value(node, "", str(path), node.start_mark.line + 1) if node else None
+    return None if document is None or document.is_null else document
 
 
 def _syntax(error: yaml.MarkedYAMLError, path: Path) -> ConfigError:
