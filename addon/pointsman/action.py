@@ -117,7 +117,7 @@ class Action:
         """The request to send: the client's own but for the body's edits and the router's headers."""
         outgoing = self.request.copy()
         drop_router_headers(outgoing)
-        if decision is not None and decision.strategy != "passthrough":
+        if decision is not None and decision.changes_answer:
             # What is going to be changed should not arrive compressed.
             outgoing.headers["accept-encoding"] = "identity"
         if self.body is not None and self.body.changed:

@@ -43,7 +43,6 @@ class Answer:
         models: Catalogue,
         clock: Callable[[], float],
         started: float,
-        prompt_length: int = 0,
     ) -> None:
         self.decision = decision
         self.surface = surface
@@ -57,7 +56,7 @@ class Answer:
         self._transform: Any = None
         self._decoder: encoding.Decoder | None = None
         self._raw = False  # the transform failed: bytes pass as they are
-        self._ttfb_ms: float | None = None
+        self._disk_failed = False
 
     # --- head ---------------------------------------------------------------------------
 
@@ -66,7 +65,6 @@ class Answer:
         response = flow.response
         assert response is not None
         self._status = response.status_code
-        self._ttfb_ms = self._elapsed_ms()
         if self.decision.endpoint == "generate":
             if response.status_code == 200 and _is_event_stream(response):
                 self._follow_stream(flow, response)
@@ -74,7 +72,7 @@ class Answer:
                 Outcome(
                     status=response.status_code,
                     request_id=_request_id(response),
-                    ttfb_ms=self._ttfb_ms,
+                    ttfb_ms=self._elapsed_ms(),
                     retried=self.retried,
                 )
             )
@@ -89,38 +87,44 @@ class Answer:
         response.headers["x-router-session"] = decision.session
 
     def _follow_stream(self, flow: http.HTTPFlow, response: http.Response) -> None:
-        changes = self._changes()
-        self._transform = self.surface.StreamTransform(self.decision.requested_model, *changes)
+        self._transform = self.surface.StreamTransform(**self._changes())
+        changes = self.decision.changes_answer
         coding = response.headers.get("content-encoding", "")
         if coding and coding.strip().lower() != "identity":
-            self._decoder = encoding.Decoder(coding)
-            if any(changes):
+            try:
+                self._decoder = encoding.Decoder(coding, OBSERVE_LIMIT)
+            except BodyError as error:
+                self._warn("the answer is not understood and passes as it is", error)
+                response.stream = True
+                return
+            if changes:
                 del response.headers["content-encoding"]
-        if (
-            any(changes)
-            and response.headers.pop("content-length", None) is not None
-            and not flow.request.is_http2
-        ):
+        if changes and response.headers.pop("content-length", None) is not None and not flow.request.is_http2:
             response.headers["transfer-encoding"] = "chunked"
-        response.stream = self._feed_changed if any(changes) else self._feed_observed
+        response.stream = self._feed_changed if changes else self._feed_observed
 
-    def _changes(self) -> tuple[str | None, str | None, dict[str, Any] | None]:
-        """Marker text, comment, and the fields for programs; all None where the answer stays as it is."""
+    def _changes(self) -> dict[str, Any]:
+        """What is changed in the answer, by the names that the surface's functions give it; None: nothing.
+
+        A model that was not asked for is named by the one that was: clients adopt what they read.
+        """
         decision = self.decision
-        text = marker.make(decision.served_model, decision.reason) if decision.marker == "text" else None
-        comment = (
-            marker.comment(decision.served_model, decision.reason) if decision.marker == "comment" else None
-        )
-        fields = None
-        if decision.strategy != "passthrough":
-            fields = {
+        changes: dict[str, Any] = dict.fromkeys(("requested_model", "marker_text", "comment", "x_router"))
+        if decision.served_model != decision.requested_model:
+            changes["requested_model"] = decision.requested_model
+        if decision.marker == "text":
+            changes["marker_text"] = marker.make(decision.served_model, decision.reason)
+        elif decision.marker == "comment":
+            changes["comment"] = marker.comment(decision.served_model, decision.reason)
+        if decision.changes_answer:
+            changes["x_router"] = {
                 "decision": decision.id,
                 "model": decision.served_model,
                 "requested": decision.requested_model,
                 "strategy": decision.strategy,
                 "reason": decision.reason,
             }
-        return text, comment, fields
+        return changes
 
     # --- stream -------------------------------------------------------------------------
 
@@ -156,16 +160,21 @@ class Answer:
 
     def _note(self, *, end: bool) -> None:
         if end:
-            self._wait(self._submit(self._observed(total_ms=self._elapsed_ms())))
+            self._commit_blocking(self._observed(total_ms=self._elapsed_ms()))
         elif self._transform.dirty:
             self._transform.dirty = False
-            self._wait(self._submit(self._observed()))
+            self._commit_blocking(self._observed())
 
     def _observed(self, total_ms: float | None = None) -> Outcome:
         seen = self._transform.observation
+        complete = seen.complete if total_ms is not None or seen.complete else None
+        return replace(self._outcome(seen), complete=complete, total_ms=total_ms)
+
+    def _outcome(self, seen: Any) -> Outcome:
         usage = seen.to_usage()
         cost, requested = costs(self.decision, usage, self._models)
         return Outcome(
+            status=self._status,
             message_id=seen.message_id,
             answered_model=seen.answered_model,
             stop_reason=seen.stop_reason,
@@ -173,8 +182,6 @@ class Answer:
             cost_usd=cost,
             requested_cost_usd=requested,
             error=seen.error,
-            complete=seen.complete if total_ms is not None or seen.complete else None,
-            total_ms=total_ms,
         )
 
     # --- body ---------------------------------------------------------------------------
@@ -185,40 +192,30 @@ class Answer:
         assert response is not None
         if self._transform is not None or self.decision.endpoint != "generate":
             return
-        outcome = Outcome(status=response.status_code, total_ms=self._elapsed_ms(), complete=True)
         try:
-            data = encoding.decode(
-                response.raw_content or b"", response.headers.get("content-encoding", ""), OBSERVE_LIMIT
-            )
-            outcome = self._read_body(data, response, outcome)
+            coding = response.headers.get("content-encoding", "")
+            data = encoding.decode(response.raw_content or b"", coding, OBSERVE_LIMIT)
+            seen = self.surface.observe_body(data)
         except BodyError as error:
             self._warn("the answer is not understood and passes as it is", error)
-            outcome = replace(outcome, error=f"unreadable answer: {error}", complete=False)
-        await self._commit(outcome)
+            outcome = Outcome(error=f"unreadable answer: {error}", complete=False)
+        else:
+            if response.status_code != 200:
+                outcome = Outcome(error=seen.error, complete=True)
+            else:
+                outcome = replace(self._outcome(seen), complete=True)
+                self._change_body(response, data)
+        await self._commit(replace(outcome, total_ms=self._elapsed_ms()))
 
-    def _read_body(self, data: bytes, response: http.Response, outcome: Outcome) -> Outcome:
-        seen = self.surface.observe_body(data)
-        usage = seen.to_usage()
-        cost, requested = costs(self.decision, usage, self._models)
-        if response.status_code == 200:
-            text, _, fields = self._changes()
-            if text or fields:
-                response.headers.pop("content-encoding", None)
-                response.raw_content = self.surface.rewrite_body(
-                    data, self.decision.requested_model, text, fields
-                )
-                response.headers["content-length"] = str(len(response.raw_content))
-                response.headers.pop("transfer-encoding", None)
-        return replace(
-            outcome,
-            message_id=seen.message_id,
-            answered_model=seen.answered_model,
-            stop_reason=seen.stop_reason,
-            usage=usage if response.status_code == 200 else None,
-            cost_usd=cost if response.status_code == 200 else None,
-            requested_cost_usd=requested if response.status_code == 200 else None,
-            error=seen.error,
-        )
+    def _change_body(self, response: http.Response, data: bytes) -> None:
+        if not self.decision.changes_answer:
+            return
+        changes = self._changes()
+        del changes["comment"]
+        response.raw_content = self.surface.rewrite_body(data, **changes)
+        for name in ("content-encoding", "transfer-encoding"):
+            response.headers.pop(name, None)
+        response.headers["content-length"] = str(len(response.raw_content))
 
     # --- ends ---------------------------------------------------------------------------
 
@@ -232,34 +229,31 @@ class Answer:
 
     # --- disk ---------------------------------------------------------------------------
 
-    def _submit(self, outcome: Outcome) -> Future[None] | None:
+    def _submit(self, outcome: Outcome) -> Future[None]:
         """Hand the row (once) and what is new about it to the store's writer."""
-        try:
-            if not self._recorded:
-                self._recorded = True
-                served = self._status is not None and self._status < 300
-                self._store.record(self.decision, served=served)
-            return self._store.update(self.decision.id, outcome)
-        except Exception as error:
-            self._warn("the decision is not on disk", error)
-            return None
+        if not self._recorded:
+            self._recorded = True
+            served = self._status is not None and self._status < 300
+            self._store.record(self.decision, served=served)
+        return self._store.update(self.decision.id, outcome)
 
     async def _commit(self, outcome: Outcome) -> None:
-        future = self._submit(outcome)
-        if future is None:
-            return
         try:
-            await asyncio.wait_for(asyncio.wrap_future(future), COMMIT_PATIENCE_S)
+            await asyncio.wait_for(asyncio.wrap_future(self._submit(outcome)), COMMIT_PATIENCE_S)
         except Exception as error:
-            self._warn("the decision is not on disk", error)
+            self._not_on_disk(error)
 
-    def _wait(self, future: Future[None] | None) -> None:
-        if future is None:
-            return
+    def _commit_blocking(self, outcome: Outcome) -> None:
+        """For mitmproxy's stream callback, which cannot wait otherwise."""
         try:
-            future.result(COMMIT_PATIENCE_S)
+            self._submit(outcome).result(COMMIT_PATIENCE_S)
         except Exception as error:
-            self._warn("usage is not on disk", error)
+            self._not_on_disk(error)
+
+    def _not_on_disk(self, error: Exception) -> None:
+        if not self._disk_failed:
+            self._disk_failed = True
+            self._warn("the decision is not on disk", error)
 
     def _elapsed_ms(self) -> float:
         return (self._clock() - self._started) * 1000

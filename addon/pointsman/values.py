@@ -195,6 +195,11 @@ class Decision:
     embedding: bytes | None = None  # float32 little-endian, only with router_log_embeddings
 
     @property
+    def changes_answer(self) -> bool:
+        """Is the answer anything but passed on?"""
+        return self.strategy != "passthrough" or self.served_model != self.requested_model
+
+    @property
     def holds_session(self) -> bool:
         """Does this action say which model holds its conversation? Background calls and counts do not."""
         return bool(self.session) and self.endpoint == "generate" and not self.turn.background
