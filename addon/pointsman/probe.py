@@ -82,13 +82,13 @@ def listening_addresses(port: int) -> list[str] | None:
     if sys.platform == "linux":
         tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
         lines = [line for table in tables if table.is_file() for line in table.read_text().splitlines()[1:]]
-        return sorted(set(_from_proc(lines, port)))
+        return sorted(set(from_proc(lines, port)))
     lsof = shutil.which("lsof")
     if not lsof:
         return None
     command = [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fn"]
     output = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False).stdout
-    return sorted(set(_from_lsof(output)))
+    return sorted(set(from_lsof(output)))
 
 
 def is_loopback(address: str) -> bool:
@@ -122,7 +122,7 @@ def _context(verify_with: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _from_proc(lines: Iterable[str], port: int) -> Iterable[str]:
+def from_proc(lines: Iterable[str], port: int, byteorder: str = sys.byteorder) -> Iterable[str]:
     """Addresses from lines of /proc/net/tcp and tcp6, whose words are 32-bit in the machine's byte order."""
     for line in lines:
         fields = line.split()
@@ -130,11 +130,11 @@ def _from_proc(lines: Iterable[str], port: int) -> Iterable[str]:
         if fields[3] != "0A" or int(hex_port, 16) != port:  # 0A: LISTEN
             continue
         words = [bytes.fromhex(address[at : at + 8]) for at in range(0, len(address), 8)]
-        packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
+        packed = b"".join(word[::-1] if byteorder == "little" else word for word in words)
         yield str(ipaddress.ip_address(packed))
 
 
-def _from_lsof(output: str) -> Iterable[str]:
+def from_lsof(output: str) -> Iterable[str]:
     """Addresses from lsof's field output: lines such as `n127.0.0.1:8080`, `n*:8080`, `n[::1]:8080`."""
     for line in output.splitlines():
         if line.startswith("n"):
