@@ -1,0 +1,137 @@
+"""Every figure of the design's budgets, from one run.
+
+    scripts/bench            about two minutes and a half
+    scripts/bench --quick    half a minute, fewer samples
+    scripts/bench --json     for machines
+
+Provider, bare mitmproxy and mitmproxy with Pointsman are a process each; the client is this one. Every way
+is asked once a round, in an order that changes, so that whatever else the machine does hits all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from mitmproxy import version
+
+from benchmarks import inprocess, latency, report
+from benchmarks.measure import resident_mib
+from benchmarks.report import Figure, Report, figure
+
+MS, US = 1e3, 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    rounds: int
+    sessions: int
+    repeats: inprocess.Repeats
+
+
+FULL = Size(rounds=300, sessions=10_000, repeats=inprocess.FULL)
+QUICK = Size(rounds=50, sessions=1_000, repeats=inprocess.QUICK)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer samples, half a minute")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
+        _nobodys(folder)
+        made = run(Path(folder), QUICK if arguments.quick else FULL)
+    print(made.as_json() if arguments.json else made.as_text())
+    return 0
+
+
+def run(folder: Path, size: Size) -> Report:
+    load = os.getloadavg()[0]
+    with latency.ground(folder) as place:
+        rows, memory = _through_proxies(place, size)
+    figures = [
+        *report.added(rows, "mid tool loop", 1.0),
+        *report.added(rows, "same prompt again", 1.0),
+        *report.added(rows, "model forced", 1.0),
+        *report.added(rows, "fresh embedding", 10.0),
+        *_parts(folder, size.repeats),
+        *memory,
+    ]
+    machine: dict[str, str | int | float] = {
+        "cores": os.cpu_count() or 0,
+        "python": platform.python_version(),
+        "mitmproxy": version.VERSION,
+        "rounds": size.rounds,
+        "load before": round(load, 2),
+    }
+    notes = [
+        "added: to bare mitmproxy in the same round, up to the last byte; the median over the rounds",
+        "the budget for the first byte with a prelude is not judged: this version sends none, so the first "
+        "byte leaves when the provider's does",
+    ]
+    return Report(machine, rows, figures, notes + report.noise_notes(rows, load))
+
+
+def _through_proxies(place: latency.Ground, size: Size) -> tuple[list[report.WayRow], list[Figure]]:
+    _say(f"{size.rounds} rounds of 14 requests")
+    started = resident_mib(place.routed_pid)
+    rows = report.way_rows(latency.measure(place, size.rounds))
+    before = resident_mib(place.routed_pid)
+    _say(f"{size.sessions} conversations")
+    each = latency.start_sessions(place, size.sessions)
+    after = resident_mib(place.routed_pid)
+    memory = [
+        Figure("memory of the proxy when it has started, encoder loaded", "MiB", started, None, 350),
+        Figure("… after the requests above", "MiB", before, None, 350),
+        Figure(f"… after {size.sessions:,} more conversations, one request each", "MiB", after, None, 350),
+        Figure("a conversation's only request, one after the other", "ms", each * MS),
+    ]
+    return rows, memory
+
+
+def _parts(folder: Path, repeats: inprocess.Repeats) -> list[Figure]:
+    _say("parts, in this process")
+    small, big = (inprocess.scoring(folder, k, models, repeats) for k, models in ((40, 15), (512, 100)))
+    longest = inprocess.embedding(256, repeats)
+    large = inprocess.large(folder, repeats)
+    stream = inprocess.stream(folder, repeats)
+    waiting, awaited = inprocess.store(folder, repeats)
+    whole = f"{large.size // 1000} KB agent request"
+    return [
+        figure("cluster decision, K=40 × 15 models", "µs", small, US, 50),
+        figure("cluster decision, K=512 × 100 models", "µs", big, US),
+        figure("embedding a new text of 128 tokens", "ms", inprocess.embedding(128, repeats), MS),
+        figure("embedding a new text of 256 tokens, the most that counts", "ms", longest, MS),
+        figure(f"{whole}: parse, facts, strip, model", "ms", large.rewrite, MS, 15),
+        figure("… and every parameter adapted to a lesser model", "ms", large.adapt, MS, 15),
+        figure("… with a marker in each of its 100 answers", "ms", large.marked, MS, 15),
+        figure("… all that is done before it is sent on", "ms", large.hook, MS, 15),
+        figure("stream chunk after the marker, one event each", "µs", stream.marker, US, 5),
+        figure("… without a text marker", "µs", stream.comment, US, 5),
+        figure("… one byte each", "µs", stream.bytewise, US, 5),
+        figure("… as mitmproxy calls it", "µs", stream.hook, US, 5),
+        figure("decision and outcome committed, waiting", "ms", waiting, MS),
+        figure("decision and outcome committed, awaited in the event loop", "ms", awaited, MS),
+    ]
+
+
+def _nobodys(folder: str) -> None:
+    """No configuration or proxy setting of the person who runs this takes part, in any of the processes."""
+    os.environ.update(HOME=folder, XDG_CONFIG_HOME=folder)
+    os.chdir(folder)
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name == "POINTSMAN_HOME":
+            del os.environ[name]
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
