@@ -10,10 +10,11 @@ turn to turn, and with it the provider's prompt cache.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import Final
 
 from pointsman.errors import BodyError
-from pointsman.wire.json_spans import Body, array_spans, decode, edit_array, encode
+from pointsman.wire.json_spans import Body, Span, array_spans, decode, edit_array, encode
 
 OPEN: Final = "<system-reminder>\n"
 CLOSE: Final = "\n</system-reminder>"
@@ -30,14 +31,15 @@ def fold_system(body: Body) -> int:
     except BodyError:
         return 0
     replaced: dict[int, bytes | None] = {}
-    folded, user = 0, None  # index of the user message that reminders go to
-    for index, (start, end) in enumerate(spans):
-        message = Body.parse(raw[start:end])
-        role = message.get("role")
-        if role != "system":
-            user = index if role == "user" else None
+    folded, last, user = 0, -2, None  # `user`: the message that the reminders of message `last` went to
+    for index in _suspects(raw, spans):
+        message = _parse(raw, spans, index)
+        if message.get("role") != "system":
             continue
         folded += 1
+        if last != index - 1:
+            user = index - 1 if index and _parse(raw, spans, index - 1).get("role") == "user" else None
+        last = index
         blocks = _reminders(message)
         if not blocks:
             replaced[index] = None
@@ -52,6 +54,17 @@ def fold_system(body: Body) -> int:
     if folded:
         body.set_raw("messages", edit_array(raw, replaced))
     return folded
+
+
+def _suspects(raw: bytes, spans: list[Span]) -> list[int]:
+    """Messages that hold the words somewhere, perhaps quoted; the others need not be read."""
+    starts = [start for start, _ in spans]
+    return sorted({bisect_right(starts, match.start()) - 1 for match in _SYSTEM.finditer(raw)})
+
+
+def _parse(raw: bytes, spans: list[Span], index: int) -> Body:
+    start, end = spans[index]
+    return Body.parse(raw[start:end])
 
 
 def _reminders(message: Body) -> list[bytes]:
