@@ -14,6 +14,7 @@ from pointsman.wire import marker
 from pointsman.wire.anthropic import (
     credential,
     error_body,
+    error_message,
     error_type,
     marker_allowed,
     observe_body,
@@ -113,6 +114,9 @@ def test_the_real_sdk_reads_our_errors(status: int) -> None:
 
 
 def test_error_words() -> None:
+    assert error_message(error_body(400, "thinking: no")) == "thinking: no"
+    for data in (b"", b"<html>", b"[1]", b"{}", b'{"error":"x"}', b'{"error":{"message":5}}'):
+        assert error_message(data) == ""
     assert [error_type(status) for status in (400, 404, 418, 429, 500, 502, 529)] == [
         "invalid_request_error",
         "not_found_error",

@@ -264,11 +264,14 @@ def test_tools_and_parameters() -> None:
             service_tier="auto",
             stream=True,
             cache_control={"type": "ephemeral"},
+            context_management={"edits": [{"type": "clear_tool_uses_20250919"}, 3, {"type": 4}]},
+            inference_geo="us",
         ),
         x_stainless_retry_count="2",
     )
     assert (found.tools, found.tool_types) == (4, {"computer_20251124", "web_search_20250305"})
     assert (found.forced_tool, found.thinking, found.thinking_budget_tokens) == (True, "enabled", 2000)
+    assert found.needs == {"clear_tool_uses_20250919", "inference_geo"}
     assert (found.effort, found.sampling, found.speed) == ("low", {"temperature"}, "fast")
     assert (found.service_tier, found.stream, found.retry_count, found.cache_ttl_s) == ("auto", True, 2, 300)
 

@@ -82,6 +82,29 @@ def echo(message: dict[str, Any], how: str) -> tuple[dict[str, Any], int]:
     return {**message, "content": [block, *content]}, 2 if how == "twice" else 1
 
 
+def scattered(content: list[Any], data: st.DataObject) -> tuple[list[Any], int]:
+    """Markers between all kinds of blocks and before texts: answers that a client has put together."""
+    marked: list[Any] = []
+    total = 0
+    for block in content:
+        before = data.draw(st.integers(0, 2))
+        marked += [{"type": "text", "text": MARKER}] * before
+        total += before
+        if block["type"] == "text" and data.draw(st.booleans()):
+            block, total = {**block, "text": OTHER + block["text"]}, total + 1
+        marked.append(block)
+    return marked, total
+
+
+@given(
+    st.lists(TEXT_BLOCKS | OTHER_BLOCKS, min_size=1, max_size=4), st.sampled_from(sorted(STYLES)), st.data()
+)
+def test_several_markers_in_one_message(content: list[Any], style: str, data: st.DataObject) -> None:
+    marked, total = scattered(content, data)
+    before, after = ([{"role": "assistant", "content": blocks}] for blocks in (content, marked))
+    assert stripped(dump(after, style)) == (dump(before, style), total)
+
+
 HOW = st.sampled_from(["none", "block", "prefix", "trimmed", "twice", "cached", "alone"])
 
 

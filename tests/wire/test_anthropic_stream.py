@@ -201,6 +201,18 @@ def test_the_same_model_without_marker_changes_no_byte(name: str) -> None:
         assert run(machine, *(stream[i : i + size] for i in range(0, len(stream), size))) == stream
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_given_back_and_what_is_pending_is_all_there_is(name: str) -> None:
+    stream = load(name)
+    for cut in range(0, len(stream), 3):
+        for machine in (transform(), StreamTransform(REQUESTED), StreamTransform(None)):
+            given = b"".join(machine.feed(stream[:cut])) + machine.pending
+            rest = b"".join(machine.feed(stream[cut:]) + machine.flush())
+            assert given.endswith(stream[cut - 1 : cut])
+            assert not machine.pending
+            assert rest or cut == len(stream)
+
+
 def test_an_answer_without_blocks_gets_no_marker() -> None:
     assert MARKER.encode() not in run(transform(), load("empty"))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pointsman.errors import BodyError
-from pointsman.wire.json_spans import Body, array_spans, decode, edit_array, encode, prepend
+from pointsman.wire.json_spans import MAX_MEMBERS, Body, array_spans, decode, edit_array, encode, prepend
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -175,6 +175,13 @@ def test_garbage_raises_nothing_else(data: bytes) -> None:
             read(data)
         except BodyError:
             pass
+
+
+def test_an_absurd_number_of_members_is_a_body_error() -> None:
+    for member in (b'"k%d":1', b'"k":%d'):
+        data = b"{" + b",".join(member % number for number in range(MAX_MEMBERS + 1)) + b"}"
+        with pytest.raises(BodyError, match="more than"):
+            Body.parse(data)
 
 
 def test_arrays_that_are_none() -> None:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from pointsman.errors import BodyError
 from pointsman.values import Credential, CredentialKind, Facts
 from pointsman.wire import sse
 from pointsman.wire.anthropic_answer import Observation, observe_body, rewrite_body
@@ -131,7 +132,10 @@ def error_body(status: int, message: str) -> bytes:
 
 def error_message(data: bytes) -> str:
     """What an error body says to a person; "" where it is none of this surface's."""
-    error = Body.parse(data).get("error")
+    try:
+        error = Body.parse(data).get("error")
+    except BodyError:
+        return ""
     message = error.get("message") if isinstance(error, dict) else None
     return message if isinstance(message, str) else ""
 

@@ -29,6 +29,11 @@ _CLIENTS = (
     ("asyncanthropic/python", "anthropic-python"),
     ("anthropic/js", "anthropic-js"),
 )
+_MEMBERS = (
+    "model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream", "thinking",
+    "output_config", "output_format", "temperature", "top_p", "top_k", "metadata", "speed", "service_tier",
+    "cache_control", "context_management", "inference_geo",
+)  # fmt: skip
 _SAMPLING = ("temperature", "top_p", "top_k")
 _REMINDER = "<system-reminder>"
 
@@ -61,7 +66,7 @@ _OLD_USER_ID = re.compile(r"_session_([0-9a-fA-F-]{8,})\Z")  # Claude Code befor
 
 def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
     """`headers` looks names up in any case; `endpoint` is what `recognise` said. Raises BodyError."""
-    members = {name: body.get(name) for name in body.names()}
+    members = {name: body.get(name) for name in _MEMBERS}
     history = _read_history(_list(members.get("messages")))
     client = _client(headers)
     tools = _dicts(members.get("tools"))
@@ -98,6 +103,7 @@ def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
         service_tier=_text(members.get("service_tier")),
         retry_count=_retry_count(headers),
         cache_ttl_s=_cache_ttl_s(members, history),
+        needs=frozenset(_needs(members)),
     )
 
 
@@ -252,6 +258,15 @@ def _versioned(tools: list[dict[str, Any]]) -> Iterator[str]:
         kind = _text(tool.get("type"))
         if kind and kind != "custom":
             yield kind
+
+
+def _needs(members: dict[str, Any]) -> Iterator[str]:
+    """Context edits by their type, and inference_geo: not every model has them."""
+    for edit in _dicts(_dict(members.get("context_management")).get("edits")):
+        if kind := _text(edit.get("type")):
+            yield kind
+    if members.get("inference_geo") is not None:
+        yield "inference_geo"
 
 
 def _estimate(size: int, history: _History) -> int:

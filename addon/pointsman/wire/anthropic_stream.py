@@ -57,6 +57,11 @@ class StreamTransform:
         self._started = False
         self._passing = not (requested_model or marker_text or comment or x_router)
 
+    @property
+    def pending(self) -> bytes:
+        """What was fed and has not been given back yet: the beginning of an event."""
+        return b"" if self._passing else self._reader.pending
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The bytes to send on for one chunk from upstream, in no or one element."""
         if self._passing:
@@ -83,7 +88,7 @@ class StreamTransform:
                 continue
             pieces.append(self._transform(event))
         if self._passing:
-            # From here on chunks pass whole: the begun event must not be held any longer.
+            # From here on chunks pass whole: what has begun must not be held any longer.
             pieces.append(self._reader.pending)
         data = b"".join(pieces)
         return [data] if data else []

@@ -19,7 +19,7 @@ _PIECE = 1 << 18  # bytes of output at a time
 # zstandard cannot cap its output, so its input is fed in slices: 256 bytes hold at most
 # 64 run-length blocks of 128 KiB, 8 MiB of output.
 _ZSTD_SLICE = 256
-_ZSTD_MAX_WINDOW = 1 << 27  # 128 MiB, what browsers and the zstd tool refuse to go beyond
+_ZSTD_MAX_WINDOW = 8 << 20  # what RFC 9659 allows in HTTP
 _MAX_CODINGS = 4
 
 

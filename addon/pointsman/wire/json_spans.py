@@ -24,6 +24,8 @@ import msgspec
 
 from pointsman.errors import BodyError
 
+MAX_MEMBERS = 10_000  # of one object whose members are wanted; real requests have some twenty
+
 type Span = tuple[int, int]
 
 _S = rb"[ \t\n\r]*"
@@ -119,6 +121,7 @@ def _expect(pattern: re.Pattern[bytes], data: bytes, at: int) -> re.Match[bytes]
 
 
 def _walk_members(data: bytes, raws: Mapping[str, msgspec.Raw]) -> list[_Member]:
+    _require_few(len(raws))
     members: list[_Member] = []
     at = _expect(_OPEN_OBJECT, data, 0).end()
     pattern = _FIRST_KEY
@@ -132,6 +135,11 @@ def _walk_members(data: bytes, raws: Mapping[str, msgspec.Raw]) -> list[_Member]
         at, pattern = end, _NEXT_KEY
     _expect(_CLOSE_OBJECT, data, at)
     return members
+
+
+def _require_few(members: int) -> None:
+    if members > MAX_MEMBERS:
+        raise BodyError(f"The JSON object has more than {MAX_MEMBERS} members.")
 
 
 def _is_key(literal: bytes, key: str) -> bool:
@@ -193,6 +201,7 @@ def _scan_members(text: str) -> list[_Member]:
         value = _skip(text, _skip(text, colon) + 1)
         end = _spans_only.raw_decode(text, value)[1]
         found.append((key, at, value, end))
+        _require_few(len(found))
         at = _skip(text, end)
         at = _skip(text, at + 1) if text[at] == "," else at
     offsets = _byte_offsets(text, [place for member in found for place in member[1:]])
