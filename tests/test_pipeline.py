@@ -271,6 +271,56 @@ def test_a_model_that_was_refused_is_no_candidate_in_that_conversation(make: Any
     assert "refused" in excluded(decision)["claude-haiku-4-5"]
 
 
+# --- the prompt cache -------------------------------------------------------------------------
+
+LONG = replace(FACTS, input_tokens_estimate=300_000, cache_ttl_s=300, message_count=5)
+
+
+def after(pipeline: Pipeline, model: str) -> Pipeline:
+    """The conversation was last served by `model`."""
+    pipeline.sessions.served(decide(pipeline, LONG).session, model)
+    return pipeline
+
+
+def test_a_long_conversation_does_not_move_for_less_than_its_cache_is_worth(make: Any) -> None:
+    text = "routes:\n  - {name: two, candidates: [claude-sonnet-4-6, claude-opus-4-8]}\n"
+    decision = decide(after(make(text), "claude-opus-4-8"), LONG)
+    assert (decision.served_model, decision.strategy) == ("claude-opus-4-8", "sticky")
+    assert decision.reason == Reason.KEEPS_CACHE.value
+    assert decision.detail == "claude-sonnet-4-6 was best for this prompt"
+    assert decision.clusters and decision.candidates
+
+
+def test_a_short_conversation_moves_and_so_does_one_without_a_cache(make: Any) -> None:
+    pipeline = after(make(), "claude-opus-4-8")
+    short = replace(LONG, input_tokens_estimate=2_000)
+    assert decide(pipeline, short).served_model == "claude-haiku-4-5"
+    assert decide(pipeline, replace(LONG, cache_ttl_s=None)).served_model == "claude-haiku-4-5"
+
+
+def test_a_cache_that_has_expired_holds_nothing_back(make: Any) -> None:
+    now = [0.0]
+    text = "routes:\n  - {name: two, candidates: [claude-sonnet-4-6, claude-opus-4-8]}\n"
+    pipeline = after(replace(make(text), sessions=Sessions(10_000, lambda: now[0])), "claude-opus-4-8")
+    now[0] = 299.0
+    assert decide(pipeline, LONG).strategy == "sticky"
+    now[0] = 301.0
+    assert decide(pipeline, LONG).strategy == "cluster"
+
+
+def test_a_prompt_that_needs_a_better_model_gets_it(make: Any) -> None:
+    decision = decide(after(make(), "claude-haiku-4-5"), LONG, HARD)
+    assert (decision.served_model, decision.strategy) == ("claude-opus-4-8", "cluster")
+
+
+def test_a_model_that_cannot_take_the_request_is_left_whatever_its_cache_is_worth(make: Any) -> None:
+    def no_sonnet(facts: Facts, model: Model) -> str:
+        return "no" if model.name == "claude-sonnet-4-6" else ""
+
+    decision = decide(after(make(), "claude-sonnet-4-6"), LONG, ineligible=no_sonnet)
+    assert decision.strategy == "cluster"
+
+
 # --- what the client asks of the router -------------------------------------------------------
 
 

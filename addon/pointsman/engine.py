@@ -37,8 +37,9 @@ class Engine:
         bundle = open_bundle(settings, embedder)
         store = Store(settings.db)
         sessions = Sessions(settings.session_ttl_s, time.monotonic)
-        rows = store.load_sessions(DEFAULT_LIMIT, time.time() - settings.session_ttl_s)
-        sessions.restore((row.key, row.model) for row in reversed(rows))
+        now = time.time()
+        rows = store.load_sessions(DEFAULT_LIMIT, now - settings.session_ttl_s)
+        sessions.restore((row.key, row.model, now - row.updated_at) for row in reversed(rows))
         return cls(Pipeline(settings, bundle, sessions), embedder, store)
 
     def with_settings(self, settings: Settings) -> Engine:

@@ -8,9 +8,10 @@ In this order, the first that settles it wins:
  4. Mid tool loop the model that serves the conversation goes on with it.
  5. Candidates are filtered by what they can take, then by price and quality tier.
  6. What is left is scored by the clusters of the bundle.
+ 7. A conversation does not move to a cheaper model while its prompt cache is worth more than that saves.
 
-`plan` does 1–5 and says whether a vector is needed; `decide` does 6. Neither does I/O nor
-looks at a clock, so that a replay decides what the proxy decided.
+`plan` does 1–5 and says whether a vector is needed; `decide` does 6 and 7. Neither does I/O, so that a
+replay decides what the proxy decided.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from pointsman.errors import ClientError
 from pointsman.options import Route, Settings
 from pointsman.scoring import cluster, knobs
 from pointsman.scoring.bundle import Bundle
-from pointsman.session import Session, Sessions, hint_hash, session_key
+from pointsman.session import Session, Sessions, hint_hash, session_key, switch_gain_usd
 from pointsman.values import Candidate, Credential, CredentialKind, Decision, Facts, Model
 
 HEADER_PREFIXES = ("x-router-", "x-weave-routing-")
 """Request headers that are for the router: they never go upstream."""
+
+MIN_GAIN_USD = 0.001  # a saving smaller than this does not move a conversation
 
 MARKERS = ("auto", "text", "comment", "off")
 
@@ -46,6 +49,7 @@ class Reason(StrEnum):
     CLUSTER = "best for this kind of prompt"
     ONLY_CHOICE = "no alternative fits"
     TOOL_LOOP = "mid tool loop"
+    KEEPS_CACHE = "keeps its prompt cache"
     FORCED = "forced by header"
     FIXED = "fixed by route"
     ROUTE_PASSTHROUGH = "route passes through"
@@ -267,7 +271,7 @@ class Pipeline:
         return plan.facts.requested_model if model is plan.requested else model.name
 
     def decide(self, plan: Plan, vector: Vector | None, stamp: Stamp) -> Decision:
-        """Step 6. `vector` is the embedding of `plan.text`, needed only where nothing is settled yet."""
+        """Steps 6 and 7. `vector` is the embedding of `plan.text`, needed where nothing is settled yet."""
         decision = self._undecided(plan, stamp)
         if plan.settled:
             settled = plan.settled
@@ -279,11 +283,13 @@ class Pipeline:
         scored = cluster.score(self.bundle, vector, weights, deployed=plan.deployed, eligible=plan.eligible)
         best = self.settings.catalogue.resolve(scored.model)
         assert best is not None
+        kept = self._kept(plan, best, weights.expected_output_tokens)
         return replace(
             decision,
-            served_model=self._name(best, plan),
-            strategy="cluster",
-            reason=Reason.CLUSTER.value,
+            served_model=self._name(kept or best, plan),
+            strategy="sticky" if kept else "cluster",
+            reason=(Reason.KEEPS_CACHE if kept else Reason.CLUSTER).value,
+            detail=f"{best.name} was best for this prompt" if kept else "",
             bundle=self.bundle.version,
             knobs=weights.as_log(),
             knobs_hash=weights.hash,
@@ -295,6 +301,24 @@ class Pipeline:
             runner_up=scored.runner_up,
             margin=scored.margin,
         )
+
+    def _kept(self, plan: Plan, best: Model, output_tokens: int) -> Model | None:
+        """The conversation's last model, where leaving it for `best` would cost more than it gains.
+
+        A move to a higher quality tier is never held back: the prompt asks for it.
+        """
+        tokens, ttl_s = plan.facts.input_tokens_estimate, plan.facts.cache_ttl_s
+        if plan.previous is None or ttl_s is None or self.sessions.idle_s(plan.previous) > ttl_s:
+            return None
+        model = self.settings.catalogue.resolve(plan.previous.model)
+        if model is None or model is best or model.name not in plan.eligible:
+            return None
+        if tokens < (model.capabilities.get("cache_min_tokens") or 0):
+            return None
+        if (best.quality_tier or 0) > (model.quality_tier or 0):
+            return None
+        gain = switch_gain_usd(model, best, tokens, output_tokens)
+        return model if gain is not None and gain < MIN_GAIN_USD else None
 
     def _knobs(self, plan: Plan) -> knobs.Knobs:
         defaults = self.bundle.defaults

@@ -214,7 +214,7 @@ class RoutedStream(HttpStream):
 def supported() -> bool:
     """Is this a mitmproxy whose HTTP layer has the shape that RoutedStream was written against?"""
     major, minor = (int(part) for part in version.VERSION.split(".")[:2])
-    return (12, 2) <= (major, minor) < (14, 0)
+    return (12, 2) <= (major, minor) < (13, 0)
 
 
 def install(routes: dict[str, Route]) -> Callable[[], None]:
@@ -223,7 +223,7 @@ def install(routes: dict[str, Route]) -> Callable[[], None]:
     Raises ConfigError for a mitmproxy that this file does not know.
     """
     if not supported():
-        raise ConfigError(f"mitmproxy {version.VERSION} is not supported; install mitmproxy>=12.2,<14")
+        raise ConfigError(f"mitmproxy {version.VERSION} is not supported; install mitmproxy>=12.2,<13")
     original = http_layers.HttpStream
 
     class Installed(RoutedStream):
