@@ -1,0 +1,102 @@
+"""Decide saved requests anew, by the very code that decides live ones; nothing is sent or stored."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from mitmproxy import http
+
+from pointsman.action import Action
+from pointsman.embedding import Vector
+from pointsman.engine import Engine, open_bundle, open_embedder
+from pointsman.errors import BodyError, ClientError
+from pointsman.options import Settings
+from pointsman.pipeline import Pipeline
+from pointsman.recorded import Recorded
+from pointsman.scoring.knobs import PREFIXES
+from pointsman.session import Sessions
+from pointsman.store import Store
+from pointsman.values import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What would happen to one saved request: a decision, or why there is none.
+
+    `skipped` is "other host" or "other path" where Pointsman would have let it pass, "unreadable" where
+    the body is not understood, "refused" where the client asked the router for something wrong.
+    """
+
+    request: http.Request
+    decision: Decision | None = None
+    conversation: int | None = None  # numbered in the order of their first requests
+    skipped: str = ""
+    detail: str = ""
+
+
+class _Nowhere(Store):
+    """A store for those who write nothing: it has a salt, and that is all."""
+
+    def __init__(self) -> None:
+        self._salt = secrets.token_bytes(32)
+
+
+class Replay:
+    """Decides requests in the order they are given; conversations are remembered between them.
+
+    Raises ConfigError or BundleError when it is made.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        embedder = open_embedder()
+        bundle = open_bundle(settings, embedder)
+        self._now = 0.0
+        sessions = Sessions(settings.session_ttl_s, lambda: self._now)
+        self._engine = Engine(Pipeline(settings, bundle, sessions), embedder, _Nowhere())
+        self._conversations: dict[str, int] = {}
+
+    @property
+    def bundle(self) -> str:
+        """The version of the bundle in use."""
+        return self._engine.pipeline.bundle.version
+
+    def all(self, requests: Iterable[Recorded], knobs: dict[str, str] | None = None) -> Iterator[Replayed]:
+        """`knobs` (name → text, as in the headers without prefix) replace those that a request asked for."""
+        for recorded in requests:
+            yield self.one(recorded, knobs or {})
+
+    def one(self, recorded: Recorded, knobs: dict[str, str]) -> Replayed:
+        request = recorded.request.copy()
+        surface = self._engine.surface_of(request.pretty_host)
+        if surface is None:
+            return Replayed(request, skipped="other host")
+        endpoint = surface.recognise(request.method, request.path)
+        if endpoint is None:
+            return Replayed(request, skipped="other path")
+        _set_knobs(request, knobs)
+        # Time passes as it did then, so that conversations expire as they did.
+        self._now = max(self._now, recorded.at or 0.0)
+        action = Action(surface, endpoint, self._engine, request, "", 0.0)
+        try:
+            decision = asyncio.run(action.decide(self._embed))
+        except ClientError as error:
+            return Replayed(request, skipped="refused", detail=str(error))
+        except BodyError as error:
+            return Replayed(request, skipped="unreadable", detail=str(error))
+        if decision.holds_session and (recorded.status is None or recorded.status < 300):
+            self._engine.pipeline.sessions.served(decision.session, decision.served_model)
+        number = self._conversations.setdefault(decision.session, len(self._conversations) + 1)
+        return Replayed(request, replace(decision, at=recorded.at or decision.at), number)
+
+    async def _embed(self, text: str) -> Vector:
+        return self._engine.embedder.embed(text)
+
+
+def _set_knobs(request: http.Request, knobs: dict[str, str]) -> None:
+    for name, text in knobs.items():
+        for prefix in PREFIXES:
+            request.headers.pop(prefix + name, None)
+        request.headers[f"x-router-{name}"] = text
