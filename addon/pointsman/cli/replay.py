@@ -11,13 +11,14 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pointsman.replaying import Replayed
+    from pointsman.cli._replaying import Replayed
 
 _SHOWN = (
     "at", "surface", "endpoint", "client", "turn", "credential_kind", "requested_model", "served_model",
     "previous_model", "provider", "host", "stream", "strategy", "reason", "detail", "route", "bundle",
     "knobs", "knobs_hash", "clusters", "candidates", "runner_up", "margin", "adaptations", "stripped",
-    "marker", "tool_loop", "retry_count", "message_count", "input_tokens_estimate", "max_tokens", "request_bytes",
+    "marker", "tool_loop", "retry_count", "message_count", "input_tokens_estimate", "max_tokens",
+    "request_bytes",
 )  # fmt: skip
 
 
@@ -42,8 +43,8 @@ def command(files: tuple[Path, ...], bundle: str, config: str, as_json: bool, **
     from types import SimpleNamespace
 
     from pointsman import options
-    from pointsman.recorded import read
-    from pointsman.replaying import Replay
+    from pointsman.cli._recorded import read
+    from pointsman.cli._replaying import Replay
 
     given = {name.replace("_", "-"): text for name, text in knobs.items() if text is not None}
     _check(given)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from mitmproxy import http
 
 from pointsman.action import Action
+from pointsman.cli._recorded import Recorded
 from pointsman.embedding import Vector
 from pointsman.engine import Engine, open_bundle, open_embedder
 from pointsman.errors import BodyError, ClientError
 from pointsman.options import Settings
 from pointsman.pipeline import Pipeline
-from pointsman.recorded import Recorded
 from pointsman.scoring.knobs import PREFIXES
 from pointsman.session import Sessions
 from pointsman.store import Store
