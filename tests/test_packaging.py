@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pointsman
 import pytest
+from pointsman import trust
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.lock", "requirements-test.lock")
@@ -97,6 +98,27 @@ def test_an_installed_wheel_has_the_command(python: Path, tmp_path: Path) -> Non
     command = python.with_name("pointsman")
     assert run(command, "--version", folder=tmp_path).strip() == f"pointsman, version {pointsman.__version__}"
     assert "doctor" in run(command, "--help", folder=tmp_path)
+
+
+def test_an_installed_wheel_starts_the_proxy(python: Path, tmp_path: Path) -> None:
+    """Nothing is there yet: the authority is made in the user's data directory, then the proxy listens."""
+    certs = tmp_path / "home" / "certs"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"POINTSMAN_HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [str(python.with_name("pointsman")), "run", "--set", "listen_port=0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "proxy listening at 127.0.0.1" in line:
+                break
+        process.terminate()
+    assert f"New certificate authority in {certs} (there was none)." in said
+    assert "listening at 127.0.0.1" in said
+    assert trust.ensure(certs, trust.provider_hosts()).renewed == ""
 
 
 # --- locks ------------------------------------------------------------------------------------

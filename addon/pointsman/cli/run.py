@@ -23,10 +23,9 @@ HOST = "127.0.0.1"
 class Arguments:
     """What mitmdump's arguments say about things that have to be known before it starts."""
 
-    host: str = HOST
+    host: str | None = None  # None: not said, and then this machine only
     port: int = 8080
-    confdir: Path = field(default_factory=paths.certs_dir)
-    own_confdir: bool = True
+    confdir: Path | None = None  # None: not said, and then ours
     upstream_roots: bool = False  # the user says which roots the providers' certificates are checked with
     router: dict[str, str | list[str]] = field(default_factory=dict)
 
@@ -86,7 +85,7 @@ def _set(found: Arguments, name: str, value: str = "") -> None:
     elif name == "listen_host":
         found.host = value
     elif name == "confdir":
-        found.confdir, found.own_confdir = Path(value).expanduser(), False
+        found.confdir = Path(value).expanduser()
     elif name == "ssl_verify_upstream_trusted_ca":
         found.upstream_roots = True
     elif name == options.CONFIG.name:
@@ -105,14 +104,15 @@ def _port(text: str) -> int:
 
 def _certificates(told: Arguments, hosts: Sequence[str]) -> trust.Authority | None:
     """The CA that mitmdump will use, made if it is ours to make."""
-    if not told.own_confdir:
+    if told.confdir:
         return trust.load(told.confdir)
+    confdir = paths.certs_dir()
     try:
-        ensured = trust.ensure(told.confdir, hosts)
+        ensured = trust.ensure(confdir, hosts)
     except OSError as error:
-        raise ConfigError(f"certificates cannot be written: {error}", file=str(told.confdir)) from error
+        raise ConfigError(f"certificates cannot be written: {error}", file=str(confdir)) from error
     if ensured.renewed:
-        click.echo(f"New certificate authority in {told.confdir} ({ensured.renewed}).", err=True)
+        click.echo(f"New certificate authority in {confdir} ({ensured.renewed}).", err=True)
         if ensured.renewed != trust.FIRST:
             click.echo("Restart clients that are running: they read it when they start.", err=True)
     return ensured.authority
@@ -130,7 +130,7 @@ def _instructions(told: Arguments, authority: trust.Authority, settings: options
         parts += clients.lines(clients.exports([client], told.port, authority, bundle), "sh")
         parts.append("")
     parts += [f"note: {note}" for note in env.notes(list(clients.CLIENTS.values()), authority)]
-    if not probe.is_loopback(told.host):
+    if told.host is not None and not probe.is_loopback(told.host):
         parts.append(
             f"warning: the proxy will listen on {told.host or 'every interface'}, for other machines too."
         )
@@ -139,13 +139,24 @@ def _instructions(told: Arguments, authority: trust.Authority, settings: options
 
 def _start(told: Arguments, arguments: Sequence[str]) -> None:
     """Become mitmdump: signals, exit status and the terminal are its own."""
-    program = Path(sys.executable).parent / "mitmdump"
-    command = [str(program), "-s", str(paths.router_script()), "--listen-host", HOST]
-    command += ["--set", f"confdir={told.confdir}"]
+    command = [*_mitmdump(), "-s", str(paths.router_script())]
+    # mitmdump refuses an option that is set twice, so what the user says is not said here.
+    if told.host is None:
+        command += ["--listen-host", HOST]
+    if told.confdir is None:
+        command += ["--set", f"confdir={paths.certs_dir()}"]
     roots = os.environ.get("SSL_CERT_FILE", "")
     if roots and not told.upstream_roots and Path(roots).is_file():
         # mitmproxy knows certifi's roots only; behind a company's proxy the environment names the right ones.
         command += ["--set", f"ssl_verify_upstream_trusted_ca={roots}"]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(program, [*command, *arguments])  # noqa: S606
+    os.execv(command[0], [*command, *arguments])  # noqa: S606
+
+
+def _mitmdump() -> list[str]:
+    """The command beside this Python; where dependencies are installed elsewhere, the function it calls."""
+    program = Path(sys.executable).with_name("mitmdump")
+    if program.is_file():
+        return [str(program)]
+    return [sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()"]
