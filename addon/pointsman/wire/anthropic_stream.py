@@ -125,11 +125,12 @@ class StreamTransform:
     def _transform(self, event: sse.Event) -> bytes:
         if not event.whole:
             return event.raw
-        if self._shift and (found := _DELTA.match(event.raw)):
+        found = _DELTA.match(event.raw)
+        if found and self._shift:
             start, end = found.span(1)
             return event.raw[:start] + str(int(found[1]) + self._shift).encode() + event.raw[end:]
         try:
-            return self._change(event, self._see(event))
+            return self._change(event, "content_block_delta" if found else self._see(event))
         except Exception:
             return event.raw
 
