@@ -18,7 +18,7 @@ ROWS: tuple[set[str], ...] = (
     {"values", "errors", "paths"},
     {"wire", "scoring", "embedding", "session", "store", "roots", "checks"},
     {"catalogue", "surface", "trust", "upstream", "yaml_nodes"},
-    {"clients", "config_models", "probe"},
+    {"clients", "config_models", "probe", "switching"},
     {"config"},
     {"options"},
     {"pipeline"},
@@ -36,7 +36,7 @@ UNLISTED = ROWS.index(set())
 ONLY = {
     "wire": set[str](),
     "scoring": set[str](),
-    "pipeline": {"scoring", "session", "embedding", "catalogue", "options", "config"},
+    "pipeline": {"scoring", "session", "switching", "embedding", "catalogue", "options", "config"},
     "upstream": {"wire"},
 }
 

@@ -163,10 +163,13 @@ def drop_router_headers(request: http.Request) -> None:
 
 
 def _named(message: str, adaptations: tuple[Adaptation, ...]) -> str | None:
-    """The adapted parameter that a refusal names, by its own name or that of what it is part of."""
+    """The adapted parameter that a refusal names, by its own name or that of what it is part of.
+
+    `messages` names nothing: every complaint about the history begins with it.
+    """
     lowered = message.lower()
     for adaptation in adaptations:
-        parts = [part for part in adaptation.parameter.lower().replace("[]", "").split(".") if part]
+        parts = set(adaptation.parameter.lower().replace("[]", "").split(".")) - {"", "messages"}
         if any(part in lowered for part in parts):
             return adaptation.parameter
     return None

@@ -75,11 +75,12 @@ class Pointsman:
         except PointsmanError as error:
             # mitmproxy exits with status 1 when an error is logged before it is running.
             log.error("Pointsman %s: %s", "keeps its old settings" if self.engine else "cannot start", error)
+            if self.engine:
+                self._config_seen = self.engine.settings.fingerprint()
         else:
+            self._config_seen = settings.stamp
             for warning in settings.warnings:
                 log.warning("%s", warning)
-        if self.engine:
-            self._config_seen = self.engine.settings.fingerprint()
 
     def running(self) -> None:
         """Once, when mitmproxy listens."""

@@ -27,7 +27,8 @@ from pointsman.errors import ClientError
 from pointsman.options import Route, Settings
 from pointsman.scoring import cluster, knobs
 from pointsman.scoring.bundle import Bundle
-from pointsman.session import Session, Sessions, hint_hash, session_key, switch_gain_usd
+from pointsman.session import Session, Sessions, hint_hash, session_key
+from pointsman.switching import switch_gain_usd
 from pointsman.values import Candidate, Credential, CredentialKind, Decision, Facts, Model
 
 HEADER_PREFIXES = ("x-router-", "x-weave-routing-")

@@ -1,4 +1,4 @@
-"""Which conversation an action belongs to, which model served it last, and what leaving that model costs.
+"""Which conversation an action belongs to, and which model served it last.
 
 A key is a hash over the account, the client's own conversation id where it sends one,
 and the first words of the user. The words are part of it also when there is an id:
@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 from cachetools import TTLCache
 
-from pointsman.catalogue import prices_for
-from pointsman.values import Credential, Facts, Model
+from pointsman.values import Credential, Facts
 
 DEFAULT_LIMIT = 10_000
-HORIZON = 3  # actions that a conversation is expected to go on for at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +79,3 @@ class Sessions:
         now = self._clock()
         for key, model, idle_s in rows:
             self._live[key] = Session(model, now - idle_s)
-
-
-def switch_gain_usd(
-    previous: Model, chosen: Model, prompt_tokens: int, output_tokens: int, horizon: int = HORIZON
-) -> float | None:
-    """What moving a conversation to a cheaper model saves over its next `horizon` actions, in USD.
-
-    Saved is, per action, the difference of reading the prompt from either cache and of writing
-    `output_tokens`; lost is that the chosen model has to write the prompt to its cache once instead of
-    reading it. `prompt_tokens` are those of the estimate; each model's tokenizer has its factor. None if
-    a price is unknown.
-    """
-    old, new = _Rates.of(previous, prompt_tokens), _Rates.of(chosen, prompt_tokens)
-    if old is None or new is None:
-        return None
-    saved = (old.read - new.read) * prompt_tokens + (old.output - new.output) * output_tokens
-    lost = (new.write - new.read) * prompt_tokens
-    return (saved * horizon - lost) / 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class _Rates:
-    """USD per million tokens of the estimate."""
-
-    read: float
-    write: float
-    output: float
-
-    @classmethod
-    def of(cls, model: Model, prompt_tokens: int) -> _Rates | None:
-        prices = prices_for(model, int(prompt_tokens * model.token_factor))
-        read, write, output = prices.cache_read, prices.cache_write, prices.output
-        if read is None or write is None or output is None:
-            return None
-        factor = model.token_factor
-        return cls(read * factor, write * factor, output * factor)
