@@ -49,7 +49,11 @@ def _turned(base: Knobs, name: str) -> tuple[Knobs, Knobs]:
         case "alpha":
             return replace(base, alpha=(0.0,) * clusters), replace(base, alpha=(room,) * clusters)
         case "speed-weight":
-            return replace(base, speed_weight=0.0), replace(base, speed_weight=1.0 - max(base.alpha))
+            # Quality and price keep their proportion: where no model has timing, the speed weight is handed
+            # out to them, and shifts it otherwise without any speed in it.
+            still = tuple(weight / room if room else weight for weight in base.alpha)
+            slow = replace(base, speed_weight=0.0, alpha=still)
+            return slow, replace(base, speed_weight=0.5, alpha=tuple(weight / 2 for weight in still))
         case "output-cost-ratio":
             return replace(base, output_cost_ratio=0.0), replace(
                 base, output_cost_ratio=MAX_OUTPUT_COST_RATIO

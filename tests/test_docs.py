@@ -1,0 +1,116 @@
+"""What the documents say exists, and what exists is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from pointsman import clients, config, trust
+from pointsman.cli.main import main
+from pointsman.options import OPTIONS
+from pointsman.scoring import knobs
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted(
+    path for folder in ("", "docs", "certs", "bundles") for path in (ROOT / folder).glob("*.md")
+)
+README = (ROOT / "README.md").read_text()
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+
+documents = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def subcommands() -> set[str]:
+    assert isinstance(main, click.Group)
+    context = click.Context(main)
+    return {name for name in main.list_commands(context) if main.get_command(context, name)}
+
+
+# --- options ----------------------------------------------------------------------------------
+
+
+@documents
+def test_every_option_that_is_mentioned_exists(path: Path) -> None:
+    mentioned = set(re.findall(r"\brouter_[a-z_]+\b", path.read_text()))
+    assert mentioned <= {option.name for option in OPTIONS}
+
+
+@pytest.mark.parametrize("name", [option.name for option in OPTIONS])
+def test_every_option_is_documented(name: str) -> None:
+    assert re.search(rf"\b{name}\b", CONFIGURATION)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_option_has_help(option: object) -> None:
+    text = getattr(option, "help", "")
+    assert len(text) > 20
+    assert text.endswith(".")
+
+
+@pytest.mark.parametrize("word", [*config.STRATEGIES, *config.KNOBS, "hosts", "routes", "models"])
+def test_every_word_of_router_yaml_is_documented(word: str) -> None:
+    assert re.search(rf"\b{word}\b", CONFIGURATION)
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+@documents
+def test_every_command_that_is_mentioned_exists(path: Path) -> None:
+    text = path.read_text()
+    mentioned = set(re.findall(r"(?:^    |`|\(|/)pointsman ([a-z]+)", text, re.MULTILINE))
+    assert mentioned <= subcommands()
+    for name in re.findall(r"pointsman env ([a-z]+)", text):
+        assert name in clients.CLIENTS
+
+
+@pytest.mark.parametrize("name", sorted(subcommands() - {"run"}))
+def test_every_command_is_in_the_readme_and_helps(name: str) -> None:
+    assert re.search(rf"^    pointsman {name}\b", README, re.MULTILINE)
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
+
+
+@documents
+def test_options_of_commands_exist(path: Path) -> None:
+    """`pointsman X --flag` as documented is a flag of X."""
+    context = click.Context(main)
+    assert isinstance(main, click.Group)
+    for name, rest in re.findall(r"\bpointsman ([a-z]+)([^`\n#]*)", path.read_text()):
+        command = main.get_command(context, name)
+        if command is None or name == "run":
+            continue
+        known = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= known, f"pointsman {name}{rest}"
+
+
+@documents
+def test_every_script_that_is_mentioned_can_be_run(path: Path) -> None:
+    for name in set(re.findall(r"\bscripts/([a-z-]+)\b(?!\.|/)", path.read_text())):
+        script = ROOT / "scripts" / name
+        assert script.is_file(), f"scripts/{name}"
+        assert script.stat().st_mode & 0o111
+
+
+# --- names and links --------------------------------------------------------------------------
+
+
+@documents
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_every_knob_header_is_in_the_readme() -> None:
+    assert [name for name in knobs.NAMES if f"`x-router-{name}`" not in README] == []
+
+
+def test_the_hosts_that_the_authority_may_sign_for_are_listed() -> None:
+    text = (ROOT / "certs" / "README.md").read_text()
+    assert [host for host in trust.KNOWN_HOSTS if f"`{host}`" not in text] == []
+    assert all(f"`{file}`" in text for file in (trust.CA_FILE, trust.CERT_FILE, trust.BUNDLE_FILE))
