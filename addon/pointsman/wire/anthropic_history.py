@@ -15,17 +15,28 @@ from pointsman.errors import BodyError
 from pointsman.wire import marker
 from pointsman.wire.json_spans import Body, array_spans, edit_array
 
-_SPACE = rb"[ \t\n\r]*+"
-_TYPE = rb'"type"' + _SPACE + b":" + _SPACE + b'"text"'
-_TEXT = rb'"text"' + _SPACE + b":" + _SPACE + b'"' + marker.PATTERN + b'"'
+_S = rb"[ \t\n\r]*+"
 
 
-def _two(first: bytes, second: bytes) -> bytes:
-    return rb"\{" + _SPACE.join((b"", first, b",", second, rb"\}"))
+def _member(name: bytes, value: bytes) -> bytes:
+    return b'"' + name + b'"' + _S + b":" + _S + value
 
 
-# The block as it was streamed, by far the commonest echo, is known without parsing it.
-_MARKER_BLOCK = re.compile(_two(_TYPE, _TEXT) + b"|" + _two(_TEXT, _TYPE))
+def _object(*members: bytes) -> bytes:
+    return rb"\{" + _S + (_S + b"," + _S).join(members) + _S + rb"\}"
+
+
+_TYPE = _member(b"type", b'"text"')
+_TEXT = _member(b"text", b'"' + marker.PATTERN + b'"')
+_BLOCK = b"(?:" + _object(_TYPE, _TEXT) + b"|" + _object(_TEXT, _TYPE) + b")"
+
+# By far the commonest echo, a block as it was streamed with others after it, is cut without
+# parsing: in well-formed JSON nothing else can look like this at the start of a message.
+_MARKER_BLOCK = re.compile(_BLOCK)
+_LEADING = re.compile(
+    rb"(\{" + _S + _member(b"role", b'"assistant"') + _S + b"," + _S
+    + _member(b"content", rb"\[") + _S + b")" + _BLOCK + _S + b"," + _S
+)  # fmt: skip
 
 # What is left of an element (None: nothing, it goes with its separator) and the markers cut.
 type _Stripped = tuple[bytes | None, int]
@@ -64,6 +75,16 @@ def _strip_array(array: bytes, strip_one: Callable[[bytes], _Stripped]) -> tuple
 
 
 def _strip_message(raw: bytes) -> _Stripped:
+    if found := _LEADING.match(raw):
+        rest, count = raw[: found.end(1)] + raw[found.end() :], 1
+        if marker.present(rest):
+            rest_stripped, more = _strip_parsed(rest)
+            return rest_stripped, count + more
+        return rest, count
+    return _strip_parsed(raw)
+
+
+def _strip_parsed(raw: bytes) -> _Stripped:
     message = Body.parse(raw)
     role = message.get("role")
     if role == "assistant":
