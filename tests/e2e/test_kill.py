@@ -33,7 +33,7 @@ class Seen:
 
 
 def answer(record: Record) -> Answer:
-    pace = Pace(head=0.01, first=0.01, between=0.004 * (record.number % 4))
+    pace = Pace(head=0.01, first=0.02, between=0.02 * (record.number % 4))
     return Answer((Text(f"Platform {record.number}. " * 3), Call("t", {"n": record.number})), pace=pace)
 
 
@@ -88,8 +88,8 @@ def read_events(data: bytes, seen: Seen) -> bytes:
 async def crowd(proxy: SubprocessProxy, seconds: float, seen: list[Seen]) -> None:
     """Fifty at once; the kill falls while they are under way."""
     clients = [asyncio.create_task(client(number, proxy, seen)) for number in range(CLIENTS)]
-    while not seen:  # the first answer's head has arrived
-        await asyncio.sleep(0.005)
+    while not seen and not all(one.done() for one in clients):
+        await asyncio.sleep(0.005)  # until the first answer's head has arrived
     await asyncio.sleep(seconds)
     proxy.kill()
     for done in await asyncio.gather(*clients, return_exceptions=True):
@@ -130,7 +130,7 @@ def test_nothing_that_a_client_received_is_lost(tmp_path: Path, rounds: int) -> 
         for number in range(rounds):
             seen: list[Seen] = []
             proxy.start()
-            asyncio.run(crowd(proxy, luck.uniform(0.0, 1.2), seen))
+            asyncio.run(crowd(proxy, luck.uniform(0.0, 1.5), seen))
             lost = missing(database, seen)
             assert not lost, (number, lost[:10], len(lost), len(seen))
             counts["answers"] += len(seen)
