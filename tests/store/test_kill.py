@@ -49,28 +49,38 @@ threading.Event().wait()
 """
 
 
-def run_and_kill(path: Path, name: str, after_s: float) -> list[str]:
-    """Lines the writer acknowledged before it was killed."""
-    process = subprocess.Popen(
+def start(path: Path, name: str) -> subprocess.Popen[str]:
+    """A writer that says on its standard output what the store acknowledged."""
+    return subprocess.Popen(
         [sys.executable, "-c", WRITER, str(ADDON), str(path), name], stdout=subprocess.PIPE, text=True
     )
+
+
+def kill(process: subprocess.Popen[str]) -> list[str]:
+    """What it acknowledged before it was killed."""
     assert process.stdout is not None
+    os.kill(process.pid, signal.SIGKILL)
     with process.stdout as output:
-        lines = [output.readline()]
-        time.sleep(after_s)
-        os.kill(process.pid, signal.SIGKILL)
-        lines += output.readlines()
+        lines = output.readlines()
     assert process.wait(timeout=10) == -signal.SIGKILL
     return [line.strip() for line in lines if line.endswith("\n")]
 
 
-def test_acknowledged_writes_survive_twenty_kills(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_twenty_kills_of_two_processes_that_share_the_file(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "pointsman.db"
     moments = random.Random(20)
     acknowledged: list[str] = []
-    for round_ in range(20):
-        acknowledged += run_and_kill(path, f"k{round_}", moments.uniform(0, 0.05))
-    assert len(acknowledged) > 100
+    for round_ in range(10):
+        writers = [start(path, f"k{round_}{side}") for side in "ab"]
+        for writer in writers:
+            assert writer.stdout is not None
+            acknowledged.append(writer.stdout.readline().strip())
+        for writer in writers:
+            time.sleep(moments.uniform(0, 0.05))
+            acknowledged += kill(writer)
+    assert len(acknowledged) > 200
     connection = sqlite3.connect(path)
     rows = dict(connection.execute("SELECT id, output_tokens FROM decisions"))
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -69,10 +69,20 @@ def test_another_programs_database(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE photos (id)")
     connection.close()
+    before = path.read_bytes()
     assert "belongs to another program" in refused(path)
+    assert path.read_bytes() == before
+
+
+def test_another_programs_database_with_a_version_like_ours(tmp_path: Path) -> None:
+    path = tmp_path / "photos.db"
     connection = sqlite3.connect(path)
-    assert [row[0] for row in connection.execute("SELECT name FROM sqlite_master")] == ["photos"]
+    connection.execute("CREATE TABLE photos (id)")
+    connection.execute("PRAGMA user_version = 1")
     connection.close()
+    assert "belongs to another program" in refused(path)
+    with pytest.raises(StoreError, match="belongs to another program"):
+        Reader(path)
 
 
 def test_a_newer_schema(tmp_path: Path) -> None:
@@ -138,7 +148,14 @@ def test_reading_another_programs_database(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE photos (id)")
     connection.close()
-    with pytest.raises(StoreError, match="is not one of Pointsman's"):
+    with pytest.raises(StoreError, match="belongs to another program"):
+        Reader(path)
+
+
+def test_reading_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "pointsman.db"
+    path.touch()
+    with pytest.raises(StoreError, match="is empty; the proxy has not used it yet"):
         Reader(path)
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from pointsman.errors import StoreError
-from pointsman.store.opening import as_store_error, error_name, refuse_newer
+from pointsman.store.opening import APPLICATION_ID, as_store_error, error_name, schema_version
 
 migrations = Migrations("pointsman")
 
@@ -46,20 +45,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if refuse_newer(path, connection) == 0 and _foreign(database):
-            raise StoreError(
-                f"database {path} belongs to another program; set router_db to a file of its own"
-            )
+        schema_version(path, connection)  # once more, now that nobody else can change it
         migrations.apply(database)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _foreign(database: Database) -> bool:
-    return bool(set(database.table_names()) - {"_sqlite_migrations", "sqlite_sequence"})
 
 
 @migrations()
@@ -165,5 +157,6 @@ _M001 = (
            sum(output_tokens IS NOT NULL AND cost_usd IS NULL) AS unknown_costs
     FROM decisions WHERE endpoint = 'generate' GROUP BY 1, 2 ORDER BY 1 DESC, 2
     """,
+    f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 1",
 )

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pointsman import paths
 from pointsman.errors import StoreError
 
+APPLICATION_ID = 0x506F696E  # "Poin", in the file's header: tells our databases from other programs'
 SCHEMA_VERSION = 1  # the number of the last migration; kept in SQLite's own user_version
 
 _MENDS = {
@@ -58,12 +59,12 @@ def open_for_writing(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     _claim(path)
     connection = _connect(path, f"file:{quote(str(path))}", busy_timeout_s)
     try:
+        schema_version(path, connection)  # before anything is changed: it may be another program's
         mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
             raise StoreError(f"database {path}: its file system does not support WAL; use a local disk")
         # NORMAL syncs at checkpoints only: a killed process loses nothing, a power cut the newest rows.
         connection.execute("PRAGMA synchronous=NORMAL")
-        refuse_newer(path, connection)
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):
@@ -82,8 +83,8 @@ def open_for_reading(path: Path, busy_timeout_s: float = 2.0) -> sqlite3.Connect
         raise StoreError(f"database {path} does not exist; it is created when the proxy starts")
     connection = _connect(path, f"file:{quote(str(path.resolve()))}?mode=ro", busy_timeout_s)
     try:
-        if refuse_newer(path, connection) == 0:
-            raise StoreError(f"database {path} is not one of Pointsman's; check router_db or --db")
+        if schema_version(path, connection) == 0:
+            raise StoreError(f"database {path} is empty; the proxy has not used it yet")
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):
@@ -93,9 +94,16 @@ def open_for_reading(path: Path, busy_timeout_s: float = 2.0) -> sqlite3.Connect
     return connection
 
 
-def refuse_newer(path: Path, connection: sqlite3.Connection) -> int:
-    """The file's schema version, 0 for a fresh one. Raises StoreError if this version does not know it."""
+def schema_version(path: Path, connection: sqlite3.Connection) -> int:
+    """The number of the file's last migration, 0 for a fresh one.
+
+    Raises StoreError if the file is another program's, or from a version newer than this one.
+    """
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if owner != APPLICATION_ID and (owner or found or tables):
+        raise StoreError(f"database {path} belongs to another program; set router_db to a file of its own")
     if found > SCHEMA_VERSION:
         raise StoreError(
             f"database {path} was written by a newer Pointsman (schema {found}, this one knows"

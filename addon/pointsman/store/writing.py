@@ -18,7 +18,14 @@ from pathlib import Path
 
 from pointsman.errors import StoreError
 from pointsman.store import decisions
-from pointsman.store.opening import as_store_error, error_name, identity, open_for_writing
+from pointsman.store.opening import (
+    SCHEMA_VERSION,
+    as_store_error,
+    error_name,
+    identity,
+    open_for_writing,
+    schema_version,
+)
 from pointsman.store.reading import Reader, SessionRow
 from pointsman.values import Decision, Outcome
 
@@ -176,12 +183,13 @@ class Store:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        # Imported here: sqlite-utils takes 100 ms, which commands that only read need not pay.
-        from pointsman.store.migrations import migrate
-
         connection = open_for_writing(self.path, self._busy_timeout_s)
         try:
-            migrate(connection, self.path, self._busy_timeout_s)
+            if schema_version(self.path, connection) < SCHEMA_VERSION:
+                # Imported only where it has something to do: sqlite-utils takes 100 ms.
+                from pointsman.store.migrations import migrate
+
+                migrate(connection, self.path, self._busy_timeout_s)
             connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('salt', ?)", [self._salt])
             row = connection.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone()
         except BaseException as error:
