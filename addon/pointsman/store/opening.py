@@ -60,6 +60,7 @@ def open_for_writing(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     connection = _connect(path, f"file:{quote(str(path))}", busy_timeout_s)
     try:
         schema_version(path, connection)  # before anything is changed: it may be another program's
+        _keep_private(path)
         mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
             raise StoreError(f"database {path}: its file system does not support WAL; use a local disk")
@@ -136,12 +137,13 @@ def _claim(path: Path) -> None:
             f"database {path} cannot be opened for writing ({error.strerror});"
             " check who owns it and its directory, or set router_db to another file"
         ) from error
-    try:
-        found = os.fstat(descriptor)
-        if stat.S_IMODE(found.st_mode) & 0o077 and found.st_uid == os.geteuid():
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+    os.close(descriptor)
+
+
+def _keep_private(path: Path) -> None:
+    found = path.stat()
+    if stat.S_IMODE(found.st_mode) & 0o077 and found.st_uid == os.geteuid():
+        path.chmod(0o600)
 
 
 def _connect(path: Path, uri: str, busy_timeout_s: float) -> sqlite3.Connection:
