@@ -9,6 +9,7 @@ from typing import Any
 from pointsman.errors import BodyError
 from pointsman.values import Usage
 from pointsman.wire.json_spans import Body, array_spans, decode, encode, prepend
+from pointsman.wire.loose import as_dict, as_list, as_text
 
 ERROR_LIMIT = 500  # characters kept of an error's message
 
@@ -48,11 +49,11 @@ class Observation:
         kind = event.get("type")
         if kind == "message_start":
             self.started = True
-            self._see_message(_dict(event.get("message")))
+            self._see_message(as_dict(event.get("message")))
         elif kind == "content_block_start":
             self._see_block(event.get("content_block"))
         elif kind == "message_delta":
-            self._see_end(_dict(event.get("delta")))
+            self._see_end(as_dict(event.get("delta")))
             self._see_usage(event.get("usage"))
         elif kind == "message_stop":
             self.complete = True
@@ -66,46 +67,37 @@ class Observation:
         elif body.get("type") == "message":
             self.started = self.complete = True
             self._see_message(body)
-            content = body.get("content")
-            for block in content if isinstance(content, list) else []:
+            for block in as_list(body.get("content")):
                 self._see_block(block)
 
     def _see_message(self, message: Mapping[str, Any]) -> None:
-        self.message_id = _text(message.get("id")) or self.message_id
-        self.answered_model = _text(message.get("model")) or self.answered_model
+        self.message_id = as_text(message.get("id")) or self.message_id
+        self.answered_model = as_text(message.get("model")) or self.answered_model
         self._see_end(message)
         self._see_usage(message.get("usage"))
 
     def _see_end(self, delta: Mapping[str, Any]) -> None:
-        self.stop_reason = _text(delta.get("stop_reason")) or self.stop_reason
+        self.stop_reason = as_text(delta.get("stop_reason")) or self.stop_reason
 
     def _see_block(self, block: Any) -> None:
         self.blocks += 1
-        self.tool_uses += _dict(block).get("type") == "tool_use"
+        self.tool_uses += as_dict(block).get("type") == "tool_use"
 
     def _see_usage(self, usage: Any) -> None:
         """Counts are cumulative: each one given replaces the one before."""
-        usage = _dict(usage)
+        usage = as_dict(usage)
         for name in _COUNTS:
             count = usage.get(name)
             if _is_count(count):
                 setattr(self, name, count)
-        long = _dict(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
+        long = as_dict(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
         if _is_count(long):
             self.cache_creation_1h_tokens = long
 
     def _see_error(self, error: Any) -> None:
-        error = _dict(error)
-        kind, message = _text(error.get("type")) or "error", _text(error.get("message")) or ""
+        error = as_dict(error)
+        kind, message = as_text(error.get("type")) or "error", as_text(error.get("message")) or ""
         self.error = f"{kind}: {message}"[:ERROR_LIMIT]
-
-
-def _dict(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
 
 
 def _is_count(value: Any) -> bool:
@@ -119,7 +111,7 @@ def observe_body(data: bytes) -> Observation:
     """What a whole answer says; an empty observation if it cannot be read."""
     observation = Observation()
     try:
-        observation.see_body(_dict(decode(data)))
+        observation.see_body(as_dict(decode(data)))
     except BodyError:
         pass  # the client gets it as it is and is the one to complain
     return observation

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pointsman.values import Facts, TurnKind
+from pointsman.wire.anthropic_turn import turn_kind
 from pointsman.wire.json_spans import Body
+from pointsman.wire.loose import as_dict, as_int, as_list, as_text, clean, dicts
 
 USER_TEXT_LIMIT = 16 << 10  # characters of user text kept, the newest
 FIRST_TEXT_LIMIT = 2 << 10
@@ -36,103 +38,53 @@ _MEMBERS = (
 )  # fmt: skip
 _SAMPLING = ("temperature", "top_p", "top_k")
 _REMINDER = "<system-reminder>"
-
-# How background work begins, each in a text of the newest message (Claude Code 2.1, opencode 1.18;
-# the title of 5-10 words is older Claude Code). Forks of a conversation carry its whole history and
-# tools, so nothing but these words tells them from the person's next question.
-_TITLES = (
-    "Generate a title for this conversation",
-    "Generate a short kebab-case name (2-4 words) that captures the main topic",
-    "You are coming up with a succinct title and git branch name",
-    "Please write a 5-10 word title",
-)
-_TITLE_END = re.compile(r"</session>\s+Write the title in [^\n]{1,200}\Z")
-_CLASSIFIERS = (
-    "<transcript>",
-    "[SUGGESTION MODE:",
-    "The user stepped away and is coming back. Recap in under",
-    "Describe your most recent action in 3-5 words",
-)
-_COMPACTION = re.compile(
-    r"Your task is to create a detailed summary of [^.\n]{0,60}conversation"
-    r"|Provide a detailed (?:prompt|summary) for continuing our conversation",
-    re.IGNORECASE,
-)
-_AGENT_HEADERS = ("x-claude-code-agent-id", "x-claude-code-parent-agent-id", "x-parent-session-id")
-_AGENT_BILLING = re.compile(r"\Ax-anthropic-billing-header:[^\n]*\bcc_is_subagent=true\b")
-_AGENTS = ("claude-code", "opencode")  # clients that make small calls of their own
 _OLD_USER_ID = re.compile(r"_session_([0-9a-fA-F-]{8,})\Z")  # Claude Code before its user id was JSON
 
 
 def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
     """`headers` looks names up in any case; `endpoint` is what `recognise` said. Raises BodyError."""
     members = {name: body.get(name) for name in _MEMBERS}
-    history = _read_history(_list(members.get("messages")))
+    history = _read_history(as_list(members.get("messages")))
     client = _client(headers)
-    tools = _dicts(members.get("tools"))
-    turn = _turn(members, history, headers, client)
-    thinking = _dict(members.get("thinking"))
-    output = _dict(members.get("output_config"))
+    tools = dicts(members.get("tools"))
+    ttl_s = _cache_ttl_s(members, history)
+    turn = turn_kind(
+        members, history.newest_texts, headers, client, short=history.count <= 3, cached=ttl_s is not None
+    )
+    thinking = as_dict(members.get("thinking"))
+    output = as_dict(members.get("output_config"))
     return Facts(
         surface="anthropic",
         endpoint=endpoint,
-        requested_model=_text(members.get("model")) or "",
+        requested_model=as_text(members.get("model")) or "",
         stream=members.get("stream") is True,
         turn=turn,
-        user_texts=tuple(_clean(text) for text in history.user_texts),
+        user_texts=tuple(clean(text) for text in history.user_texts),
         tool_loop=history.tool_loop,
         session_hint=_session_hint(members, history, headers, turn),
-        first_user_text=_clean(history.first_user_text),
+        first_user_text=clean(history.first_user_text),
         client=client,
         message_count=history.count,
         input_tokens_estimate=_estimate(body.size, history),
-        max_tokens=_int(members.get("max_tokens")),
+        max_tokens=as_int(members.get("max_tokens")),
         images=history.images,
         documents=history.documents,
         tools=len(tools),
         tool_types=frozenset(_versioned(tools)),
-        forced_tool=_dict(members.get("tool_choice")).get("type") in ("any", "tool"),
+        forced_tool=as_dict(members.get("tool_choice")).get("type") in ("any", "tool"),
         prefill=history.prefill,
         system_role=history.system_role,
         pure_json=bool(output.get("format") or members.get("output_format")),
-        thinking=_text(thinking.get("type")),
-        thinking_budget_tokens=_int(thinking.get("budget_tokens")),
-        effort=_text(output.get("effort")),
+        thinking=as_text(thinking.get("type")),
+        thinking_budget_tokens=as_int(thinking.get("budget_tokens")),
+        effort=as_text(output.get("effort")),
         sampling=frozenset(name for name in _SAMPLING if members.get(name) is not None),
-        speed=_text(members.get("speed")),
-        service_tier=_text(members.get("service_tier")),
+        speed=as_text(members.get("speed")),
+        service_tier=as_text(members.get("service_tier")),
         retry_count=_retry_count(headers),
-        cache_ttl_s=_cache_ttl_s(members, history),
+        cache_ttl_s=ttl_s,
         needs=frozenset(_needs(members)),
     )
-
-
-# --- reading what may be of any type ------------------------------------------------------
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in _list(value) if isinstance(item, dict)]
-
-
-def _text(value: Any) -> str | None:
-    return _clean(value) if isinstance(value, str) else None
-
-
-def _int(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates cannot be hashed, embedded or stored."""
-    return text.encode("utf-8", "replace").decode()
 
 
 # --- the history --------------------------------------------------------------------------
@@ -140,7 +92,7 @@ def _clean(text: str) -> str:
 
 @dataclass(slots=True)
 class _History:
-    """Gathered in one pass over the messages. `media_bytes` are base64 characters."""
+    """Gathered in one pass over the messages. `image_bytes` and `document_bytes` are base64 characters."""
 
     count: int = 0
     images: int = 0
@@ -172,11 +124,11 @@ def _read_history(messages: list[Any]) -> _History:
 
 def _blocks(content: Any) -> Iterator[dict[str, Any]]:
     """The blocks of a content and those inside its tool results and documents."""
-    for block in _dicts(content):
+    for block in dicts(content):
         yield block
         inner = block.get("content")
         if isinstance(inner, list):
-            yield from _dicts(inner)
+            yield from dicts(inner)
 
 
 def _count_block(block: dict[str, Any], history: _History) -> None:
@@ -192,7 +144,7 @@ def _count_block(block: dict[str, Any], history: _History) -> None:
 
 
 def _data_size(block: dict[str, Any]) -> int:
-    source = _dict(block.get("source"))
+    source = as_dict(block.get("source"))
     data = source.get("data")
     return len(data) if source.get("type") == "base64" and isinstance(data, str) else 0
 
@@ -203,7 +155,7 @@ def _user_texts(message: Any) -> list[str]:
     content = message.get("content")
     if isinstance(content, str):
         return [content]
-    texts = (block.get("text") for block in _dicts(content) if block.get("type") == "text")
+    texts = (block.get("text") for block in dicts(content) if block.get("type") == "text")
     return [text for text in texts if isinstance(text, str)]
 
 
@@ -231,8 +183,8 @@ def _first_user_text(messages: list[Any]) -> str:
 
 def _read_newest(messages: list[Any], history: _History) -> None:
     # Claude Code 2.1 puts a role "system" entry after the user's message.
-    newest = next((m for m in reversed(messages) if _dict(m).get("role") != "system"), None)
-    role, kinds = _dict(newest).get("role"), [b.get("type") for b in _dicts(_dict(newest).get("content"))]
+    newest = next((m for m in reversed(messages) if as_dict(m).get("role") != "system"), None)
+    role, kinds = as_dict(newest).get("role"), [b.get("type") for b in dicts(as_dict(newest).get("content"))]
     if role == "user":
         history.tool_loop = "tool_result" in kinds
         history.newest_texts = _user_texts(newest)
@@ -255,15 +207,15 @@ def _client(headers: Mapping[str, str]) -> str:
 
 def _versioned(tools: list[dict[str, Any]]) -> Iterator[str]:
     for tool in tools:
-        kind = _text(tool.get("type"))
+        kind = as_text(tool.get("type"))
         if kind and kind != "custom":
             yield kind
 
 
 def _needs(members: dict[str, Any]) -> Iterator[str]:
     """Context edits by their type, and inference_geo: not every model has them."""
-    for edit in _dicts(_dict(members.get("context_management")).get("edits")):
-        if kind := _text(edit.get("type")):
+    for edit in dicts(as_dict(members.get("context_management")).get("edits")):
+        if kind := as_text(edit.get("type")):
             yield kind
     if members.get("inference_geo") is not None:
         yield "inference_geo"
@@ -289,7 +241,7 @@ def _ttl_s(block: dict[str, Any]) -> int:
 
 
 def _cache_ttl_s(members: dict[str, Any], history: _History) -> int | None:
-    others = [members, *_dicts(members.get("system")), *_dicts(members.get("tools"))]
+    others = [members, *dicts(members.get("system")), *dicts(members.get("tools"))]
     return max(history.cache_ttl_s, *(_ttl_s(other) for other in others)) or None
 
 
@@ -299,11 +251,11 @@ def _session_hint(
     """The client's own id of the conversation; a sub-agent's is its parent's with something of its own."""
     names = ("x-claude-code-session-id", "x-session-id", "x-session-affinity")
     given = next((value for name in names if (value := (headers.get(name) or "").strip())), None)
-    hint = given or _user_id_session(_dict(members.get("metadata")).get("user_id"))
+    hint = given or _user_id_session(as_dict(members.get("metadata")).get("user_id"))
     if hint and turn is TurnKind.SUBAGENT:
         agent = (headers.get("x-claude-code-agent-id") or "").strip()
         hint = f"{hint}/{agent or history.first_user_text[:200]}"
-    return _clean(hint) if hint else None
+    return clean(hint) if hint else None
 
 
 def _user_id_session(user_id: Any) -> str | None:
@@ -313,56 +265,7 @@ def _user_id_session(user_id: Any) -> str | None:
     if found := _OLD_USER_ID.search(user_id):
         return found[1]
     try:
-        session = _dict(json.loads(user_id)).get("session_id")
+        session = as_dict(json.loads(user_id)).get("session_id")
     except (ValueError, RecursionError):
         return None
     return session if isinstance(session, str) and session else None
-
-
-# --- what the action is for ---------------------------------------------------------------
-
-
-def _turn(members: dict[str, Any], history: _History, headers: Mapping[str, str], client: str) -> TurnKind:
-    """In this order: probe, title, compaction, sub-agent, classifier, main."""
-    max_tokens = _int(members.get("max_tokens"))
-    texts = [text.lstrip() for text in history.newest_texts]
-    if max_tokens is not None and max_tokens <= 4:
-        return TurnKind.PROBE
-    if any(text.startswith(_TITLES) or _TITLE_END.search(text[-400:]) for text in texts):
-        return TurnKind.TITLE
-    if _title_schema(members):
-        return TurnKind.TITLE
-    if any(_COMPACTION.search(text[:4000]) for text in texts):
-        return TurnKind.COMPACTION
-    if any(headers.get(name) for name in _AGENT_HEADERS) or _bills_sub_agent(members.get("system")):
-        return TurnKind.SUBAGENT
-    if any(text.startswith(_CLASSIFIERS) for text in texts) or _small_call(members, history, client):
-        return TurnKind.CLASSIFIER
-    return TurnKind.MAIN
-
-
-def _small_call(members: dict[str, Any], history: _History, client: str) -> bool:
-    """A call that an agent makes for itself: no tools, short, and little or nothing to be cached.
-
-    Only for clients known to make such calls: an SDK user's short question is a main turn.
-    """
-    if client not in _AGENTS or _list(members.get("tools")) or history.count > 3:
-        return False
-    max_tokens = _int(members.get("max_tokens"))
-    uncached = client == "claude-code" and _cache_ttl_s(members, history) is None
-    return uncached or (max_tokens is not None and max_tokens <= 256)
-
-
-def _bills_sub_agent(system: Any) -> bool:
-    blocks = _dicts(system)
-    first = blocks[0].get("text") if blocks else None
-    return isinstance(first, str) and _AGENT_BILLING.match(first) is not None
-
-
-def _title_schema(members: dict[str, Any]) -> bool:
-    """No tools, and an answer schema with a title and hardly anything else, as Claude Code asks for."""
-    if _list(members.get("tools")):
-        return False
-    shape = _dict(members.get("output_config")).get("format") or members.get("output_format")
-    properties = _dict(_dict(_dict(shape).get("schema")).get("properties"))
-    return "title" in properties and set(properties) <= {"title", "isNewTopic", "branch"}
