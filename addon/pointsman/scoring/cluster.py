@@ -24,7 +24,7 @@ v1 bundles: the sum of their rankings rows; knobs do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -145,15 +145,21 @@ def _view(bundle: Bundle, models: tuple[str, ...], knobs: Knobs) -> _View:
     if len(knobs.alpha) != bundle.k:
         raise BundleError(f"{bundle.path}: {len(knobs.alpha)} values of alpha for {bundle.k} clusters")
     quality = _columns(bundle.quality, columns)
-    axes = {name: values[columns] for name, values in bundle.axes.items()}
+    return _View(models, blend(quality, {n: v[columns] for n, v in bundle.axes.items()}, knobs), quality)
+
+
+def blend(quality: Matrix, axes: Mapping[str, Matrix], knobs: Knobs) -> Matrix:
+    """The score of every model in every cluster, float64[K, M]: what `score` adds up over the nearest.
+
+    `quality` is [K, M], each of `axes` [M] (see `Bundle`), the knobs' alpha has K values.
+    """
     with np.errstate(all="ignore"):  # what overflows to infinity has no range, see `_spread`
         cheap = 1 - _filled(_costs(axes, knobs))
         times = axes["ttft_s"] + knobs.expected_output_tokens / _positive(axes["tps"])
-    return _View(models, _blend(quality, cheap, times, knobs), quality)
+        return _blend(quality, cheap, times, knobs)
 
 
 def _blend(quality: Matrix, cheap: Matrix, times: Matrix, knobs: Knobs) -> Matrix:
-    """float64[K, M] from quality [K, M], 1 − ĉ [M] and seconds [M]."""
     wq = np.array(knobs.alpha)[:, None]
     ws = knobs.speed_weight
     wc = np.maximum(0.0, 1 - wq - ws)
@@ -166,7 +172,7 @@ def _blend(quality: Matrix, cheap: Matrix, times: Matrix, knobs: Knobs) -> Matri
     return np.where(rest > 0, (wq / safe) * q + (wc / safe) * cheap, q)
 
 
-def _costs(axes: dict[str, Matrix], knobs: Knobs) -> Matrix:
+def _costs(axes: Mapping[str, Matrix], knobs: Knobs) -> Matrix:
     """float64[M] in USD per 1,000 tokens of input and the output that goes with it; NaN where unknown."""
     if knobs.output_cost_ratio == 0:
         return axes["input_per_1k_usd"]
