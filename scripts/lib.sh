@@ -4,25 +4,17 @@
 
 set -euo pipefail
 
-# The directory of the checkout, also when the script was called through a symbolic link.
-checkout_root() {
-    local source=$1 dir
-    while [ -L "$source" ]; do
-        dir=$(cd -P "$(dirname "$source")" && pwd)
-        source=$(readlink "$source")
-        case $source in /*) ;; *) source=$dir/$source ;; esac
-    done
-    cd -P "$(dirname "$source")/.." && pwd
-}
-
-ROOT=$(checkout_root "${BASH_SOURCE[1]}")
+ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
 
 say() { printf '%s\n' "$*" >&2; }
 
-# A Python that can make an environment: 3.12 or newer, and not newer than what the locks have wheels for. pyenv's shims answer to names they cannot run, and some
-# systems ship Python without ensurepip: so each candidate is tried, not only looked for.
-usable() { "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 12) <= sys.version_info < (3, 15))' >/dev/null 2>&1; }
+# A Python that can make an environment: 3.12 or newer, and not newer than what the locks have wheels for.
+# pyenv's shims answer to names they cannot run, and some systems ship Python without ensurepip: so each
+# candidate is tried, not only looked for.
+usable() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 12) <= sys.version_info < (3, 15))' >/dev/null 2>&1
+}
 
 find_python() {
     local name dir found
@@ -43,9 +35,9 @@ find_python() {
 }
 
 no_python() {
-    say "Pointsman needs Python 3.12 or newer with venv and ensurepip. Looked for:"
+    say "Pointsman needs Python 3.12, 3.13 or 3.14, with venv and ensurepip. Looked for:"
     say "  python3.13, python3.12, python3.14 and python3 on PATH"
-    say "  ${PYENV_ROOT:-$HOME/.pyenv}/versions/3.12 and newer"
+    say "  3.12 and newer in ${PYENV_ROOT:-$HOME/.pyenv}/versions"
     say "  uv on PATH, to find or install one"
     say "Install any of them (on Debian and Ubuntu also python3-venv) and start again."
     exit 1
