@@ -71,9 +71,9 @@ _47 = replace(
     efforts=EFFORTS_47,
     sampling="refused",
     token_factor=1.3,
-    speeds=frozenset({"standard", "fast"}),
 )
-_5 = replace(_47, thinks_unasked=True, speeds=frozenset({"standard"}))
+_5 = replace(_47, thinks_unasked=True)
+FAST = frozenset({"standard", "fast"})
 _FABLE = replace(_5, thinking=frozenset({"adaptive"}), zero_retention=False)
 
 MODELS: tuple[Takes, ...] = (
@@ -95,11 +95,11 @@ MODELS: tuple[Takes, ...] = (
         prices=(5.0, 25.0),
     ),
     replace(_46, name="claude-sonnet-4-6", prices=(3.0, 15.0)),
-    replace(_46, name="claude-opus-4-6", speeds=frozenset({"standard", "fast"}), prices=(5.0, 25.0)),
+    replace(_46, name="claude-opus-4-6", speeds=FAST, prices=(5.0, 25.0)),
     replace(_47, name="claude-opus-4-7", prices=(5.0, 25.0)),
-    replace(_47, name="claude-opus-4-8", prices=(5.0, 25.0)),
+    replace(_47, name="claude-opus-4-8", speeds=FAST, prices=(5.0, 25.0)),
     replace(_5, name="claude-sonnet-5", sampling="defaults", prices=(2.0, 10.0)),
-    replace(_5, name="claude-opus-5", prices=(5.0, 25.0)),
+    replace(_5, name="claude-opus-5", speeds=FAST, prices=(5.0, 25.0)),
     replace(_5, name="claude-haiku-5-5", prices=(0.1, 0.5)),
     replace(
         _5,
@@ -113,6 +113,7 @@ MODELS: tuple[Takes, ...] = (
         name="claude-opus-5-5",
         thinking=frozenset({"adaptive"}),
         forced_tool=False,
+        speeds=FAST,
         prices=(4.0, 20.0),
     ),
     replace(_FABLE, name="claude-fable-5", prices=(10.0, 50.0)),
