@@ -55,10 +55,11 @@ class Action:
         """The decision, with the body rewritten for it. Raises ClientError and BodyError."""
         started = time.perf_counter()
         engine, surface = self.engine, self.surface
-        asked = read_asked(self.request.headers)
+        headers = _looked_up(self.request.headers)
+        asked = read_asked(headers)
         body = self.read()
-        facts = surface.read_facts(body, self.request.headers, self.endpoint)
-        credential = surface.credential(self.request.headers, engine.salt)
+        facts = surface.read_facts(body, headers, self.endpoint)
+        credential = surface.credential(headers, engine.salt)
         self.plan = plan = engine.pipeline.plan(facts, credential, asked, surface.ineligible)
         vector, embed_ms = None, None
         if plan.settled is None:
@@ -154,6 +155,15 @@ class Action:
 
     def _stamp(self) -> Stamp:
         return Stamp(_new_id(), time.time(), self.request.pretty_host)
+
+
+def _looked_up(headers: http.Headers) -> dict[str, str]:
+    """The headers by name in lower case; mitmproxy's own mapping goes through all of them for every name."""
+    found: dict[str, str] = {}
+    for name, value in headers.items(multi=True):
+        name = name.lower()
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def drop_router_headers(request: http.Request) -> None:

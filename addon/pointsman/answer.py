@@ -68,14 +68,16 @@ class Answer:
         if self.decision.endpoint == "generate":
             if response.status_code == 200 and _is_event_stream(response):
                 self._follow_stream(flow, response)
-            await self._commit(
-                Outcome(
-                    status=response.status_code,
-                    request_id=_request_id(response),
-                    ttfb_ms=self._elapsed_ms(),
-                    retried=self.retried,
-                )
+            outcome = Outcome(
+                status=response.status_code,
+                request_id=_request_id(response),
+                ttfb_ms=self._elapsed_ms(),
+                retried=self.retried,
             )
+            if self._transform is not None:
+                await self._commit(outcome)
+            else:
+                self._commit_later(outcome)  # nothing leaves before `body` has waited for this and its own
             self._show(response)
 
     def _show(self, response: http.Response) -> None:
@@ -159,11 +161,14 @@ class Answer:
         return [part for part in (rest, chunk) if part]
 
     def _note(self, *, end: bool) -> None:
-        if end:
-            self._commit_blocking(self._observed(total_ms=self._elapsed_ms()))
-        elif self._transform.dirty:
-            self._transform.dirty = False
-            self._commit_blocking(self._observed())
+        """What the client is about to see is waited for; how long a whole answer took is not."""
+        news, self._transform.dirty = self._transform.dirty, False
+        if news or end:
+            outcome = self._observed(total_ms=self._elapsed_ms() if end else None)
+            if news or not outcome.complete:
+                self._commit_blocking(outcome)
+            else:
+                self._commit_later(outcome)
 
     def _observed(self, total_ms: float | None = None) -> Outcome:
         seen = self._transform.observation
@@ -223,7 +228,7 @@ class Answer:
         """The flow ended without a whole answer: client gone, connection lost, timeout."""
         if self.decision.endpoint == "generate":
             complete = bool(self._transform is not None and self._transform.observation.complete)
-            self._submit(
+            self._commit_later(
                 Outcome(error=None if complete else message, total_ms=self._elapsed_ms(), complete=complete)
             )
 
@@ -247,6 +252,13 @@ class Answer:
         """For mitmproxy's stream callback, which cannot wait otherwise."""
         try:
             self._submit(outcome).result(COMMIT_PATIENCE_S)
+        except Exception as error:
+            self._not_on_disk(error)
+
+    def _commit_later(self, outcome: Outcome) -> None:
+        """The writer keeps the order, so that whoever waits for a later one has waited for this one too."""
+        try:
+            self._submit(outcome)
         except Exception as error:
             self._not_on_disk(error)
 

@@ -246,8 +246,8 @@ class Pipeline:
         wanted = plan.route.allows if plan.route else None
         models = []
         for name in self.bundle.models:
-            model = self.settings.catalogue.resolve(name)
-            if model is None or model.name != name or model.provider != requested.provider:
+            model = self.settings.catalogue.rows.get(name)
+            if model is None or model.provider != requested.provider:
                 continue
             if model is requested or (model.target and (wanted(name) if wanted else not model.opt_in)):
                 models.append(model)
@@ -296,8 +296,9 @@ class Pipeline:
             knobs_hash=weights.hash,
             clusters=scored.clusters,
             candidates=tuple(
-                replace(item, score=scored.scores.get(item.model), quality=scored.quality.get(item.model))
+                Candidate(name, item.excluded, scored.scores.get(name), scored.quality.get(name))
                 for item in plan.candidates
+                for name in (item.model,)
             ),
             runner_up=scored.runner_up,
             margin=scored.margin,
