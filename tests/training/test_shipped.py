@@ -110,9 +110,9 @@ def prompts() -> np.ndarray:
         pytest.skip("the evaluation data is not beside the checkout")
     from pointsman.embedding import Embedder, routing_text
     from pointsman.training.build import usable
-    from pointsman.training.data import load
+    from pointsman.training.data import Data, read_prompts
 
-    data = load(DATA)
+    data = Data(tuple(read_prompts(DATA)), {}, {}, {})
     rows = np.flatnonzero(usable(data))[::97]  # about 290 prompts
     embedder = Embedder(ROOT / "embedder", threads=2)
     return np.stack([embedder.embed(routing_text([data.prompts[at].text])) for at in rows])

@@ -82,7 +82,7 @@ class Data:
 
 def load(directory: Path) -> Data:
     """Read the data directory; raises OSError or KeyError if it is another one."""
-    prompts = tuple(_prompts(directory))
+    prompts = tuple(read_prompts(directory))
     index = {prompt.id: at for at, prompt in enumerate(prompts) if not prompt.agent}
     scores: dict[str, dict[str, dict[int, tuple[float, float]]]] = {}
     for row in _csv(directory / "scores.csv.gz"):
@@ -93,7 +93,7 @@ def load(directory: Path) -> Data:
     return Data(prompts, scores, _prices(directory / "models.csv"), boards)
 
 
-def _prompts(directory: Path) -> Iterator[Prompt]:
+def read_prompts(directory: Path) -> Iterator[Prompt]:
     for name, agent in (("agent_prompts.jsonl.gz", True), ("prompts.jsonl.gz", False)):
         with gzip.open(directory / name, "rt", encoding="utf-8") as lines:
             for line in lines:
