@@ -87,7 +87,7 @@ def refusal(body: dict[str, Any], model: Takes) -> str:
 
 def requests_for(asked: Takes) -> list[dict[str, Any]]:
     base = {"model": asked.name, "max_tokens": 40_000, "messages": [USER]}
-    parts = itertools.product(THINKING, EFFORT, OTHERS)
+    parts = [*itertools.product(THINKING, EFFORT, [{}]), *itertools.product(THINKING, EFFORT[::3], OTHERS)]
     found = [copy.deepcopy({**base, **a, **b, **c}) for a, b, c in parts]
     return [body for body in found if not refusal(body, asked)]
 
@@ -119,7 +119,7 @@ def test_every_request_is_adapted_or_ineligible(asked: str) -> None:
             elif (default or "thinking" in request) and turned(request, MODELS_BY_NAME[asked], sent, target):
                 wrong.append(f"{target.name}: thinking turned: {short(request)} → {short(sent)}")
     assert not wrong, f"{len(wrong)} of {accepted}:\n" + "\n".join(wrong[:: max(1, len(wrong) // 6)])
-    assert accepted > 500
+    assert accepted > 300
 
 
 def turned(request: dict[str, Any], asked: Takes, sent: dict[str, Any], target: Takes) -> bool:

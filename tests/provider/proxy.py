@@ -101,14 +101,14 @@ class InProcessProxy:
                 self.__exit__()
                 raise RuntimeError(f"mitmproxy did not start: {self.failure!r} {self.warnings}")
         assert self.master is not None
-        proxyserver: Any = self.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+        proxyserver: Any = self.master.addons.get("proxyserver")
         self.port = proxyserver.listen_addrs()[0][1]
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.master is not None:
             with contextlib.suppress(RuntimeError):  # its loop is closed if it never started
-                self.master.shutdown()  # type: ignore[no-untyped-call]
+                self.master.shutdown()
         self.thread.join(20)
         logging.getLogger().removeHandler(self.ears)
 
@@ -127,11 +127,11 @@ class InProcessProxy:
         assert self.master is not None
         chosen = self.master.options
         before = {name: getattr(chosen, name) for name in values}
-        self.call(lambda: chosen.update(**values))  # type: ignore[no-untyped-call]
+        self.call(lambda: chosen.update(**values))
         try:
             yield
         finally:
-            self.call(lambda: chosen.update(**before))  # type: ignore[no-untyped-call]
+            self.call(lambda: chosen.update(**before))
 
     def _main(self) -> None:
         try:
@@ -148,8 +148,8 @@ class InProcessProxy:
             ssl_verify_upstream_trusted_ca=str(self.provider.ca_file),
         )
         self.master = DumpMaster(chosen, with_termlog=False, with_dumper=False)
-        self.master.addons.add(*self.addons, self.bell)  # type: ignore[no-untyped-call]
-        chosen.update(**{"connection_strategy": "lazy", **self.settings})  # type: ignore[no-untyped-call]
+        self.master.addons.add(*self.addons, self.bell)
+        chosen.update(**{"connection_strategy": "lazy", **self.settings})
         await self.master.run()
 
 

@@ -15,9 +15,10 @@ class Addresses:
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         self.ports = dict(ports)
+        self.before = socket.getaddrinfo
 
     def install(self) -> Self:
-        socket.getaddrinfo = self.lookup
+        self.before, socket.getaddrinfo = socket.getaddrinfo, self.lookup
         return self
 
     def __enter__(self) -> Self:
@@ -26,7 +27,7 @@ class Addresses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        socket.getaddrinfo = _original
+        socket.getaddrinfo = self.before
 
     def lookup(self, host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
         name = host.decode() if isinstance(host, bytes) else host

@@ -103,6 +103,7 @@ class StandIn:
         self.ca_file = self.authority.ca_file
         self.server = HttpServer(self._serve, self.authority.server_context(self.alpn))
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self._odd)
         self.thread = threading.Thread(target=self.loop.run_forever, name="stand-in", daemon=True)
 
     def __enter__(self) -> Self:
@@ -111,10 +112,22 @@ class StandIn:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
         self.loop.close()
+
+    async def _stop(self) -> None:
+        await self.server.stop()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def _odd(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A peer may break off at any moment, also amid a handshake; anything else is a defect."""
+        if not isinstance(context.get("exception"), OSError):
+            self.defects.append(str(context))
 
     @property
     def port(self) -> int:
