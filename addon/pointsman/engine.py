@@ -20,6 +20,9 @@ from pointsman.store import Store
 from pointsman.surface import SURFACES, Surface
 from pointsman.values import Decision
 
+# Claude Code asks again when a stream breaks, but not once it has shown text of it; a marker is text.
+TEXT_ENDS_RETRIES = ("claude-code",)
+
 
 class Engine:
     """Everything with a life longer than one action."""
@@ -67,7 +70,8 @@ class Engine:
         )
         if wanted == "off" or not allowed or not news or decision.strategy == "passthrough":
             return "off"
-        return ("comment" if thinks(plan) else "text") if wanted == "auto" else wanted
+        quiet = thinks(plan) or plan.facts.client in TEXT_ENDS_RETRIES
+        return ("comment" if quiet else "text") if wanted == "auto" else wanted
 
     def close(self) -> None:
         self.store.close()
