@@ -14,6 +14,7 @@ import yaml
 from pointsman import options
 from pointsman.errors import ClientError
 from pointsman.pipeline import Asked, Pipeline, Plan, Reason, Stamp, costs, read_asked
+from pointsman.scoring import knobs
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.session import Sessions
 from pointsman.values import Credential, CredentialKind, Decision, Facts, Model, TurnKind, Usage
@@ -123,8 +124,14 @@ def decide(
     return pipeline.decide(plan, None if plan.settled else vector, STAMP)
 
 
+GATED = "claude-fable-5-1"
+
+
 def excluded(decision: Decision) -> dict[str, str]:
-    return {item.model: item.excluded for item in decision.candidates if item.excluded}
+    """Why models are out, but for the one that is out unless somebody names it."""
+    return {
+        item.model: item.excluded for item in decision.candidates if item.excluded and item.model != GATED
+    }
 
 
 def test_an_easy_prompt_goes_to_the_cheapest_and_a_hard_one_to_the_best(make: Any) -> None:
@@ -141,21 +148,27 @@ def test_a_decision_can_be_explained(make: Any) -> None:
     assert decision.clusters == ((1, 1.0),)
     assert decision.runner_up == "claude-sonnet-4-6"
     assert decision.margin is not None and decision.margin > 0
-    assert {item.model: item.quality for item in decision.candidates} == {
-        name: row[1] for name, row in QUALITY.items()
-    }
+    quality = {item.model: item.quality for item in decision.candidates if item.model != GATED}
+    assert quality == {name: row[1] for name, row in QUALITY.items()}
     assert decision.knobs["alpha"] == [0.5, 0.9]
     assert len(decision.knobs_hash) == 16
 
 
 def test_candidates_stay_with_the_provider_and_gated_models_need_to_be_named(make: Any) -> None:
-    names = {item.model for item in decide(make()).candidates}
-    assert names == set(QUALITY)
+    decision = decide(make(max_price_ratio=9.0), vector=HARD)
+    assert {item.model for item in decision.candidates} == {*QUALITY, GATED}
+    assert next(item for item in decision.candidates if item.model == GATED).excluded.startswith("opt-in")
+    assert decision.served_model != GATED
+    named = make("routes: [{candidates: [claude-fable-5-1, claude-opus-4-8]}]\n", max_price_ratio=9.0)
+    assert (
+        decide(named, vector=HARD, asked=Asked(knobs.Overrides(alpha=1.0))).served_model == "claude-fable-5-1"
+    )
 
 
-def test_a_gated_model_is_a_candidate_where_it_was_asked_for(make: Any) -> None:
-    decision = decide(make(), replace(FACTS, requested_model="claude-fable-5-1"), HARD)
-    assert "claude-fable-5-1" in {item.model for item in decision.candidates}
+def test_a_gated_model_serves_where_it_was_asked_for(make: Any) -> None:
+    asked = Asked(knobs.Overrides(alpha=1.0))
+    decision = decide(make(), replace(FACTS, requested_model="claude-fable-5-1"), HARD, asked=asked)
+    assert decision.served_model == "claude-fable-5-1"
 
 
 def test_never_a_model_priced_above_the_requested_one(make: Any) -> None:

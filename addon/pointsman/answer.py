@@ -51,7 +51,7 @@ class Answer:
         self._models = models
         self._clock = clock
         self._started = started
-        self._recorded = False
+        self._row: Future[None] | None = None
         self._status: int | None = None
         self._transform: Any = None
         self._decoder: encoding.Decoder | None = None
@@ -235,11 +235,10 @@ class Answer:
     # --- disk ---------------------------------------------------------------------------
 
     def _submit(self, outcome: Outcome) -> Future[None]:
-        """Hand the row (once) and what is new about it to the store's writer."""
-        if not self._recorded:
-            self._recorded = True
+        """Hand what is new to the store's writer, and the row before it, again if it could not be written."""
+        if self._row is None or (self._row.done() and self._row.exception() is not None):
             served = self._status is not None and self._status < 300
-            self._store.record(self.decision, served=served)
+            self._row = self._store.record(self.decision, served=served)
         return self._store.update(self.decision.id, outcome)
 
     async def _commit(self, outcome: Outcome) -> None:

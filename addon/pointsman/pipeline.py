@@ -243,18 +243,21 @@ class Pipeline:
         return plan
 
     def _deployed(self, plan: Plan, requested: Model) -> list[Model]:
+        """What is normalised over: the provider's models, or the route's where it names candidates."""
         wanted = plan.route.allows if plan.route else None
         models = []
         for name in self.bundle.models:
             model = self.settings.catalogue.rows.get(name)
             if model is None or model.provider != requested.provider:
                 continue
-            if model is requested or (model.target and (wanted(name) if wanted else not model.opt_in)):
+            if model is requested or (model.target and (wanted is None or wanted(name))):
                 models.append(model)
         return models
 
     def _excluded(self, plan: Plan, requested: Model, model: Model, ineligible: Ineligible) -> str:
         route = plan.route
+        if model.opt_in and not (route and route.candidates):
+            return "opt-in, and no route names it"
         ratio = self.settings.max_price_ratio
         if route and route.max_price_ratio is not None:
             ratio = route.max_price_ratio

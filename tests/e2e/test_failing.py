@@ -250,3 +250,30 @@ def test_a_refused_option_leaves_the_old_ones_in_force(
         client.messages.create(**ASK)
     assert provider.last.status == 200
     assert "no bundle 'v99'" in proxy.warnings[0]
+
+
+def test_a_row_that_could_not_be_written_is_written_as_soon_as_the_disk_is_back(
+    client: anthropic.Anthropic,
+    provider: StandIn,
+    rows: Rows,
+    proxy: InProcessProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = engine(proxy).store
+    record, calls = store.record, []
+
+    def full_once(*args: object, **kwargs: object) -> Future[None]:
+        calls.append(args)
+        if len(calls) > 1:
+            return record(*args, **kwargs)
+        future: Future[None] = Future()
+        future.set_exception(OSError("the disk is full"))
+        return future
+
+    monkeypatch.setattr(store, "record", full_once)
+    provider.script(ANSWER)
+    with client.messages.stream(**ASK) as stream:
+        said = stream.get_final_message()
+    row = rows.wait(lambda found: bool(found and found[-1]["output_tokens"]))[-1]
+    assert row["message_id"] == said.id
+    assert len(proxy.warnings) == 1
