@@ -71,7 +71,7 @@ class ClaudeCode:
     prompts: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("home", "work"):
+        for name in ("home", "work", "tmp"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "work" / "timetable.txt").write_text("09:12 platform 4\n09:40 platform 7\n")
 
@@ -100,6 +100,7 @@ class ClaudeCode:
                 code = process.wait(PROMPT_SECONDS)
             finally:
                 process.kill()
+                process.wait()
         lines = tuple(json.loads(line) for line in out.read_text().splitlines() if line.startswith("{"))
         return Ran(code, lines, err.read_text(errors="replace"))
 
@@ -113,6 +114,7 @@ class ClaudeCode:
             "HOME": str(self.folder / "home"),
             "LANG": "C.UTF-8",
             "TERM": "dumb",
+            "CLAUDE_CODE_TMPDIR": str(self.folder / "tmp"),
             "ANTHROPIC_API_KEY": "sk-ant-api03-tester",
             "DISABLE_AUTOUPDATER": "1",
             **self.environment,

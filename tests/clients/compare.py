@@ -194,10 +194,10 @@ def _row(scenario: str, line: str, seen: Seen) -> tuple[str, ...]:
     return (
         scenario,
         line,
-        " ".join(str(code) for code in told["exit code"]),
+        _shortly([str(code) for code in told["exit code"]]),
         _shortly([str(status) for status in told["status"]]),
         str(told["retries"]),
-        " ".join(str(count) for count in lost_prefix(seen.main, cached_before(seen.main))),
+        _shortly([str(count) for count in lost_prefix(seen.main, cached_before(seen.main))]),
         f"{sum(record.counted.read for record in seen.main if record.counted) / 1000:.1f}k",
         ", ".join(models),
     )

@@ -54,6 +54,11 @@ def lines(claude: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[li
 
 
 @pytest.fixture(scope="session")
+def haiku_config() -> str:
+    return HAIKU
+
+
+@pytest.fixture(scope="session")
 def tables(request: pytest.FixtureRequest) -> list[str]:
     """Texts to print when all is done."""
     return request.config.stash.setdefault(TABLES, [])

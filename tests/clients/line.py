@@ -163,7 +163,7 @@ def bare_line(folder: Path) -> Iterator[Line]:
     """Over mitmdump without the addon."""
     with _provider(folder) as provider:
         proxy = SubprocessProxy(provider, folder, script=None, settings={"stream_large_bodies": "1"})
-        with proxy:
+        with proxy, _log_on_failure(proxy):
             yield Line("bare", folder, provider, proxy)
 
 
@@ -177,7 +177,7 @@ def pointsman_line(folder: Path, name: str = "pointsman", config: str = "", **op
             (folder / "router.yaml").write_text(config)
             settings["router_config"] = folder / "router.yaml"
         proxy = SubprocessProxy(provider, folder, script=SCRIPT, settings=settings)
-        with proxy:
+        with proxy, _log_on_failure(proxy):
             yield Line(name, folder, provider, proxy)
 
 
@@ -208,6 +208,15 @@ def _provider(folder: Path, port: int = 0) -> Iterator[Provider]:
     provider.server.port = port
     with provider:
         yield provider
+
+
+@contextlib.contextmanager
+def _log_on_failure(proxy: SubprocessProxy) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        print(proxy.log[-8000:])
+        raise
 
 
 def _stop_listening(proxy: InProcessProxy) -> None:

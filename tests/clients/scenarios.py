@@ -48,6 +48,14 @@ def broken(after: int) -> Answer:
     return replace(say("This sentence is never finished by the provider."), overload_after=after)
 
 
+def unthought(answer: Answer) -> Answer:
+    """The answer of a model that does not think, whatever the request says."""
+    return replace(answer, think=None)
+
+
+CALL = Answer((Call("Bash", {"command": "date", "description": "Look at the clock"}),))
+THOUGHTLESS = unthought(say("09:40"))
+
 ASK = "What time does the first train in timetable.txt leave?"
 PLAN = (
     "Prove that the greedy schedule of the trains in timetable.txt is optimal for weighted lateness with "
@@ -87,6 +95,17 @@ SCENARIOS = (
             Turn(ASK, (*[broken(5)] * 2, look(), *[broken(5)] * 3, say("09:12")), resume=""),
             Turn(THANKS, (say("09:40"),)),
         ),
+    ),
+    Scenario(
+        "overload without thinking",
+        (
+            Turn(
+                ASK, (unthought(broken(2)), unthought(look()), unthought(broken(3)), THOUGHTLESS), resume=""
+            ),
+            Turn(THANKS, (unthought(replace(look(), overload_after=2)), THOUGHTLESS)),
+            Turn(ASK, (unthought(replace(CALL, overload_after=5)), unthought(CALL), THOUGHTLESS)),
+        ),
+        {"MAX_THINKING_TOKENS": "0"},
     ),
     Scenario(
         "connection cut",
