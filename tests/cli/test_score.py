@@ -80,7 +80,7 @@ def test_one_vector_without_an_outer_dimension(bundle: Path, tmp_path: Path) -> 
     [
         (("--alpha", "nan"), "--alpha must be a finite number from 0 to 1"),
         (("--alpha", "0.8", "--speed-weight", "0.3"), "--alpha (0.8) and --speed-weight (0.3)"),
-        (("--speed-weight", "0.9"), "bundle's alpha"),
+        (("--speed-weight", "0.9"), "--speed-weight (0.9) and the bundle's alpha"),
         (("--per-model-verbosity", "yes"), "--per-model-verbosity must be exactly true or false"),
         (("--top-p", "0"), "--top-p"),
         (("--as", "v3"), "--as"),

@@ -82,7 +82,7 @@ def _scored(
     from pointsman.scoring.knobs import merge
 
     bundle = load_bundle(directory, format=int(form[1:]) if form else None)
-    knobs = merge(bundle.defaults, overrides, bundle.k)
+    knobs = merge(bundle.defaults, overrides, bundle.k, prefix="--")
     for number, vector in enumerate(_vectors(embeddings, bundle.dim)):
         try:
             yield score(bundle, vector, knobs, top_p=top_p)

@@ -131,11 +131,12 @@ def read(given: Iterable[tuple[str, str, str]]) -> Overrides:
     return _overrides({name: value for name, (_, value) in found.items()})
 
 
-def merge(defaults: Knobs, overrides: Overrides, k: int) -> Knobs:
+def merge(defaults: Knobs, overrides: Overrides, k: int, *, prefix: str = PREFIXES[0]) -> Knobs:
     """The effective knobs of one request on a bundle with `k` clusters.
 
     An overriding alpha replaces the whole vector, of the returned copy only. Raises BundleError if
-    the default alpha does not have length `k`, ClientError if an override makes a weight sum exceed 1.
+    the default alpha does not have length `k`, ClientError if an override makes a weight sum exceed 1;
+    `prefix` is how the messages name a knob ("--" on the command line).
     """
     if len(defaults.alpha) != k:
         raise BundleError(f"default_routing_knobs.alpha has {len(defaults.alpha)} values for {k} clusters")
@@ -147,7 +148,8 @@ def merge(defaults: Knobs, overrides: Overrides, k: int) -> Knobs:
     knobs = replace(defaults, **changed)
     cluster = max(range(k), key=knobs.alpha.__getitem__)
     if knobs.alpha[cluster] + knobs.speed_weight > 1 + SUM_SLACK:
-        raise ClientError(_sum_message(overrides, knobs, cluster), source=_sum_source(overrides))
+        source = prefix + ("alpha" if overrides.speed_weight is None else "speed-weight")
+        raise ClientError(_sum_message(overrides, knobs, cluster, prefix), source=source)
     return knobs
 
 
@@ -185,22 +187,18 @@ def _sum_refusal(alpha: tuple[str, float], speed: tuple[str, float]) -> list[tup
     return [(speed[0], message)]
 
 
-def _sum_message(overrides: Overrides, knobs: Knobs, cluster: int) -> str:
+def _sum_message(overrides: Overrides, knobs: Knobs, cluster: int, prefix: str) -> str:
     if overrides.alpha is None:
         return (
-            f"{PREFIXES[0]}speed-weight ({knobs.speed_weight:g}) and the bundle's alpha "
+            f"{prefix}speed-weight ({knobs.speed_weight:g}) and the bundle's alpha "
             f"({knobs.alpha[cluster]:g} in cluster {cluster}) must not add up to more than 1; "
-            f"lower it, or send {PREFIXES[0]}alpha too"
+            f"lower it, or send {prefix}alpha too"
         )
-    other = "the bundle's speed weight" if overrides.speed_weight is None else f"{PREFIXES[0]}speed-weight"
+    other = "the bundle's speed weight" if overrides.speed_weight is None else f"{prefix}speed-weight"
     return (
-        f"{PREFIXES[0]}alpha ({knobs.alpha[cluster]:g}) and {other} ({knobs.speed_weight:g}) "
+        f"{prefix}alpha ({knobs.alpha[cluster]:g}) and {other} ({knobs.speed_weight:g}) "
         f"must not add up to more than 1"
     )
-
-
-def _sum_source(overrides: Overrides) -> str:
-    return PREFIXES[0] + ("alpha" if overrides.speed_weight is None else "speed-weight")
 
 
 def _between(top: float) -> Callable[[str], float]:
