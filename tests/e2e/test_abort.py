@@ -31,10 +31,17 @@ def connect(proxy: InProcessProxy) -> ssl.SSLSocket:
     return tunnel(proxy, "api.anthropic.com", trust(proxy.ca_file))
 
 
-def post(connection: ssl.SSLSocket, key: str, body: bytes, *, promised: int | None = None) -> None:
+def post(
+    connection: ssl.SSLSocket,
+    key: str,
+    body: bytes,
+    *,
+    promised: int | None = None,
+    model: str = "claude-haiku-4-5",
+) -> None:
     head = (
         "POST /v1/messages HTTP/1.1\r\nHost: api.anthropic.com\r\nanthropic-version: 2023-06-01\r\n"
-        f"x-api-key: {key}\r\nx-router-model: claude-haiku-4-5\r\ncontent-type: application/json\r\n"
+        f"x-api-key: {key}\r\nx-router-model: {model}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body) if promised is None else promised}\r\n\r\n"
     )
     connection.sendall(head.encode() + body)
@@ -213,12 +220,16 @@ def test_an_http2_client_that_resets_one_stream_keeps_its_connection(
     assert not first["complete"]
 
 
-def test_many_that_leave_at_random(proxy: InProcessProxy, provider: StandIn, rows: Rows, key: str) -> None:
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", ""], ids=["forced", "scored"])
+def test_many_that_leave_at_random(
+    proxy: InProcessProxy, provider: StandIn, rows: Rows, key: str, model: str
+) -> None:
     provider.responder = lambda record: Answer((LONG,), pace=Pace(head=0.02, first=0.01, between=0.005))
     for number in range(24):
         connection = connect(proxy)
-        post(connection, key, json.dumps({**ASK, "stream": True}).encode())
-        time.sleep(number * 0.006)
+        words = [{"role": "user", "content": f"{number} long words about timetables " * 20}]
+        post(connection, key, json.dumps({**ASK, "messages": words, "stream": True}).encode(), model=model)
+        time.sleep(number * 0.004)
         (leave_by_reset if number % 2 else leave_politely)(connection)
     settled(proxy)
     for row in rows.wait(lambda found: all(row["error"] or row["complete"] for row in found)):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
 from e2e.support import Rows, Sdk, tunnel
-from provider.answers import Answer, Fault, Page, Text, compress, overloaded, rate_limited
+from provider.answers import Answer, Fault, Pace, Page, Text, compress, overloaded, rate_limited
 from provider.proxy import InProcessProxy, trust
 from provider.standin import StandIn
 
@@ -246,3 +247,105 @@ def test_router_off_lets_everything_pass(
         said = client.messages.create(**ASK)
     assert provider.last.model == OPUS
     assert len(said.content) == 1
+
+
+def marked_history(client: anthropic.Anthropic) -> list[Any]:
+    """A conversation whose first answer carries a marker, as a client would send it back."""
+    said = client.messages.create(**ASK, extra_headers=TO_HAIKU)
+    assert "Pointsman" in said.content[0].text  # type: ignore[union-attr]
+    echoed = [{"type": "text", "text": block.text} for block in said.content if block.type == "text"]
+    return [*HELLO, {"role": "assistant", "content": echoed}, {"role": "user", "content": "Sure?"}]
+
+
+@pytest.mark.parametrize(
+    "how", ["subscription", "unknown model", "background", "router off", "forced", "counting", "scored"]
+)
+def test_markers_are_stripped_whatever_becomes_of_the_request(
+    connect: Sdk, proxy: InProcessProxy, provider: StandIn, account: str, how: str
+) -> None:
+    client = connect(proxy)
+    request: dict[str, Any] = {**ASK, "messages": marked_history(client)}
+    if how == "subscription":
+        client = connect(
+            proxy,
+            auth_token=f"sk-ant-oat01-{account}",
+            default_headers={"anthropic-beta": "oauth-2025-04-20"},
+        )
+    if how == "unknown model":
+        request["model"] = "claude-unlisted-preview"
+    if how == "background":
+        request["max_tokens"] = 1
+    if how == "counting":
+        client.messages.count_tokens(model=OPUS, messages=request["messages"])
+    elif how == "router off":
+        with proxy.setting(router_enabled=False):
+            client.messages.create(**request)
+    else:
+        client.messages.create(**request, extra_headers=TO_HAIKU if how == "forced" else {})
+    content = provider.records[-1].body["messages"][1]["content"]
+    assert content == [{"type": "text", "text": "Hello from the stand-in provider."}]
+
+
+def test_a_body_in_chunks_is_routed(raw: httpx2.Client, provider: StandIn) -> None:
+    body = httpx2.Request("POST", "https://x", json=ASK).read()
+
+    def chunks() -> Iterator[bytes]:
+        for at in range(0, len(body), 10):
+            yield body[at : at + 10]
+
+    for model in (HAIKU, OPUS):
+        answer = raw.post("/v1/messages", content=chunks(), headers={"x-router-model": model})
+        assert answer.status_code == 200
+        assert provider.last.model == model
+        assert provider.last.request.body == body.replace(OPUS.encode(), model.encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b' \r\n{"model":"claude-opus-4-8","max_tokens":9,"messages":[{"role":"user","content":"x"}]}\n\t ',
+        b'{"\\u006dodel":"claude-opus-4-8","max_tokens":9,"messages":[{"role":"user","content":"x"}]}',
+        b'{"model":"claude\\u002dopus-4-8","max_tokens":9,"messages":[{"role":"user","content":"x"}]}',
+        b'{"metadata":{"user_id":"\\"model\\":\\"x\\""},"model":"claude-opus-4-8","max_tokens":9,'
+        b'"messages":[{"role":"user","content":[{"type":"text","text":"\\\\\\"model\\": {["}]}]}',
+    ],
+    ids=["blanks around", "escaped key", "escaped value", "a key in a string"],
+)
+def test_unusual_but_lawful_json_is_routed(raw: httpx2.Client, provider: StandIn, body: bytes) -> None:
+    answer = raw.post("/v1/messages", content=body, headers=TO_HAIKU)
+    assert answer.status_code == 200, answer.text
+    assert provider.last.model == HAIKU == answer.headers["x-router-model"]
+    raw.post("/v1/messages", content=body, headers={"x-router-model": OPUS})
+    assert provider.last.request.body == body
+
+
+def test_the_one_retry_works_on_http2_and_when_the_client_leaves(
+    connect: Sdk, proxy: InProcessProxy, provider: StandIn
+) -> None:
+    client = connect(proxy, http2=True)
+    request: dict[str, Any] = {**ASK, "max_tokens": 5000, "thinking": {"type": "adaptive"}}
+    for _ in range(3):
+        provider.script(Fault(400, "thinking: no"), Answer((Text("Nine."),)))
+        with client.messages.stream(**request, extra_headers=TO_HAIKU) as stream:
+            assert stream.get_final_text() == "Nine."
+    impatient = connect(proxy, timeout=0.4)
+    provider.script(Fault(400, "thinking: no"), Answer((Text("Nine."),), pace=Pace(head=30)))
+    with pytest.raises(anthropic.APITimeoutError):
+        impatient.messages.create(**request, extra_headers=TO_HAIKU)
+    impatient.close()
+
+
+def test_a_refused_model_is_not_tried_again_in_the_same_conversation(
+    client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy
+) -> None:
+    """Once the provider refused what was adapted, scoring leaves that model out for this conversation."""
+    request: dict[str, Any] = {**ASK, "model": "claude-opus-4-6", "extra_body": {"temperature": 0.3}}
+    provider.responder = lambda record: (
+        Answer() if "temperature" in record.body else Fault(400, "temperature: nope")
+    )
+    for _ in range(6):
+        said = client.messages.create(**request, extra_headers={"x-router-alpha": "0"})
+        assert said.content[-1].type == "text"
+    refused = [record.model for record in provider.messages if record.status == 400]
+    assert refused and len(refused) == len(set(refused))
+    assert len(proxy.warnings) == len(refused)

@@ -99,6 +99,7 @@ class Page:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/html"})
     pace: Pace = Pace()
+    cut: bool = False  # the connection breaks in the middle
 
 
 Step = Answer | Fault | Page

@@ -312,6 +312,10 @@ class StandIn:
     async def _page(self, record: Record, reply: Reply, page: Page) -> None:
         await asyncio.sleep(page.pace.head)
         own = [("request-id", record.request_id), ("content-length", str(len(page.body)))]
+        if page.cut:
+            await self._start(record, reply, page.status, [*page.headers.items(), *own])
+            await self._write(record, reply, page.body[: len(page.body) // 2], 0)
+            raise Cut
         await self._finish(record, reply, page.status, [*page.headers.items(), *own], page.body)
 
     async def _json(self, record: Record, reply: Reply, value: Any) -> None:
