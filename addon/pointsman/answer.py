@@ -52,7 +52,7 @@ class Answer:
         self._clock = clock
         self._started = started
         self._row: Future[None] | None = None
-        self._status: int | None = None
+        self._head = Outcome()  # what the response head said
         self._transform: Any = None
         self._decoder: encoding.Decoder | None = None
         self._raw = False  # the transform failed: bytes pass as they are
@@ -64,20 +64,17 @@ class Answer:
         """The upstream's head has arrived; it leaves for the client when this returns."""
         response = flow.response
         assert response is not None
-        self._status = response.status_code
         if self.decision.endpoint == "generate":
-            if response.status_code == 200 and _is_event_stream(response):
-                self._follow_stream(flow, response)
-            outcome = Outcome(
+            self._head = Outcome(
                 status=response.status_code,
                 request_id=_request_id(response),
                 ttfb_ms=self._elapsed_ms(),
                 retried=self.retried,
             )
-            if self._transform is not None:
-                await self._commit(outcome)
-            else:
-                self._commit_later(outcome)  # nothing leaves before `body` has waited for this and its own
+            if response.status_code == 200 and _is_event_stream(response):
+                self._follow_stream(flow, response)
+                await self._commit(self._head)
+            # A head without a stream leaves together with its body, and is committed with it.
             self._show(response)
 
     def _show(self, response: http.Response) -> None:
@@ -178,8 +175,8 @@ class Answer:
     def _outcome(self, seen: Any) -> Outcome:
         usage = seen.to_usage()
         cost, requested = costs(self.decision, usage, self._models)
-        return Outcome(
-            status=self._status,
+        return replace(
+            self._head,
             message_id=seen.message_id,
             answered_model=seen.answered_model,
             stop_reason=seen.stop_reason,
@@ -203,10 +200,10 @@ class Answer:
             seen = self.surface.observe_body(data)
         except BodyError as error:
             self._warn("the answer is not understood and passes as it is", error)
-            outcome = Outcome(error=f"unreadable answer: {error}", complete=False)
+            outcome = replace(self._head, error=f"unreadable answer: {error}", complete=False)
         else:
             if response.status_code != 200:
-                outcome = Outcome(error=seen.error, complete=True)
+                outcome = replace(self._head, error=seen.error, complete=True)
             else:
                 outcome = replace(self._outcome(seen), complete=True)
                 self._change_body(response, data)
@@ -228,8 +225,9 @@ class Answer:
         """The flow ended without a whole answer: client gone, connection lost, timeout."""
         if self.decision.endpoint == "generate":
             complete = bool(self._transform is not None and self._transform.observation.complete)
+            error = None if complete else message
             self._commit_later(
-                Outcome(error=None if complete else message, total_ms=self._elapsed_ms(), complete=complete)
+                replace(self._head, error=error, total_ms=self._elapsed_ms(), complete=complete)
             )
 
     # --- disk ---------------------------------------------------------------------------
@@ -237,7 +235,7 @@ class Answer:
     def _submit(self, outcome: Outcome) -> Future[None]:
         """Hand what is new to the store's writer, and the row before it, again if it could not be written."""
         if self._row is None or (self._row.done() and self._row.exception() is not None):
-            served = self._status is not None and self._status < 300
+            served = self._head.status is not None and self._head.status < 300
             self._row = self._store.record(self.decision, served=served)
         return self._store.update(self.decision.id, outcome)
 
