@@ -21,11 +21,27 @@ from benchmarks.upstream import OTHER, PROVIDER, Upstream
 WARM_UP_ROUNDS = 10
 SETTLE_S = 0.001  # what a proxy does after the last byte is not to fall into the next exchange
 
+_STREAMING = Path(__file__).with_name("streaming.py")
+# As many as a real client sends, since every one of them is read.
 _HEADERS = {
-    "content-type": "application/json",
-    "x-api-key": "sk-ant-api03-bench",
+    "accept": "application/json",
     "anthropic-version": "2023-06-01",
-    "user-agent": "bench/1",
+    "anthropic-beta": "interleaved-thinking-2025-05-14,context-management-2025-06-27",
+    "content-type": "application/json",
+    "user-agent": "claude-cli/2.1.0 (external, cli)",
+    "x-api-key": "sk-ant-api03-bench",
+    "x-app": "cli",
+    "x-stainless-arch": "x64",
+    "x-stainless-helper-method": "stream",
+    "x-stainless-lang": "js",
+    "x-stainless-os": "Linux",
+    "x-stainless-package-version": "0.70.0",
+    "x-stainless-retry-count": "0",
+    "x-stainless-runtime": "node",
+    "x-stainless-runtime-version": "v24.3.0",
+    "x-stainless-timeout": "600",
+    "accept-language": "*",
+    "sec-fetch-mode": "cors",
 }
 
 
@@ -79,7 +95,7 @@ def ground(folder: Path) -> Iterator[Ground]:
             (folder / name).mkdir()
         upstream = stack.enter_context(Upstream(folder / "upstream"))
         database = folder / "routed" / "pointsman.sqlite"
-        bare = SubprocessProxy(upstream, folder / "bare", None)  # type: ignore[arg-type]
+        bare = SubprocessProxy(upstream, folder / "bare", _STREAMING)  # type: ignore[arg-type]
         routed = SubprocessProxy(upstream, folder / "routed", settings={"router_db": database})  # type: ignore[arg-type]
         yield Ground(upstream, stack.enter_context(bare), stack.enter_context(routed), database)
 
