@@ -284,6 +284,30 @@ def test_a_model_that_was_refused_is_no_candidate_in_that_conversation(make: Any
     assert "refused" in excluded(decision)["claude-haiku-4-5"]
 
 
+FIXED = """\
+routes:
+  - name: small
+    requested: "claude-*"
+    strategy: fixed
+    model: claude-haiku-4-5
+"""
+
+
+def test_a_fixed_route_waits_for_the_end_of_a_tool_loop(make: Any) -> None:
+    pipeline = make(FIXED)
+    first = decide(pipeline)
+    assert (first.served_model, first.reason) == ("claude-haiku-4-5", Reason.FIXED.value)
+    pipeline.sessions.served(first.session, "claude-opus-4-8")
+    step = decide(pipeline, replace(FACTS, tool_loop=True, message_count=3))
+    assert (step.served_model, step.reason) == ("claude-opus-4-8", Reason.TOOL_LOOP.value)
+
+
+def test_a_fixed_route_does_not_insist_on_a_model_that_was_refused(make: Any) -> None:
+    pipeline = make(FIXED)
+    pipeline.sessions.refused(decide(pipeline).session, "claude-haiku-4-5", instead="claude-opus-4-8")
+    assert decide(pipeline).served_model != "claude-haiku-4-5"
+
+
 # --- the prompt cache -------------------------------------------------------------------------
 
 LONG = replace(FACTS, input_tokens_estimate=300_000, cache_ttl_s=300, message_count=5)

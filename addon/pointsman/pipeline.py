@@ -157,11 +157,12 @@ class Pipeline:
     def _forced(self, plan: Plan, ineligible: Ineligible) -> Settled | None:
         if name := plan.asked.model:
             return Settled(self._named(name, plan, ineligible), "fixed", Reason.FORCED)
-        if plan.route and plan.route.strategy == "fixed":
+        # Mid tool loop a route that came or a refusal that went must not change the model: step 4 settles it.
+        if plan.route and plan.route.strategy == "fixed" and not plan.facts.tool_loop:
             if not self._may_route(plan):
                 return None
             model = self.settings.catalogue.resolve(plan.route.model)
-            if model and not ineligible(plan.facts, model):
+            if model and not ineligible(plan.facts, model) and not _was_refused(plan, model):
                 return Settled(self._name(model, plan), "fixed", Reason.FIXED)
         return None
 
@@ -266,7 +267,7 @@ class Pipeline:
         floor = route.min_quality_tier if route else None
         if floor and (model.quality_tier is None or model.quality_tier < floor):
             return f"quality tier {model.quality_tier} is under {floor}"
-        if plan.previous and model.name in plan.previous.refused:
+        if _was_refused(plan, model):
             return "the provider refused it in this conversation"
         return ineligible(plan.facts, model)
 
@@ -368,6 +369,11 @@ class Pipeline:
         )
         decision = self._undecided(plan, stamp)
         return replace(decision, served_model=served, strategy="passthrough", reason=Reason.FAILED.value)
+
+
+def _was_refused(plan: Plan, model: Model) -> bool:
+    """Did the provider refuse this model's adapted requests in this conversation?"""
+    return plan.previous is not None and model.name in plan.previous.refused
 
 
 def _dearer(model: Model, requested: Model, tokens: int, ratio: float) -> str:
