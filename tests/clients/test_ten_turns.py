@@ -27,8 +27,8 @@ PROMPTS = (
     "derive the complexity of the exact algorithm when platforms have precedence constraints.",
     "Write a bash one-liner that prints only the platform numbers.",
     "Translate the timetable into French and German.",
-    "There is a race condition when two dispatchers change the timetable at once. Design a lock-free protocol with "
-    "optimistic concurrency, prove that it is linearizable, and implement it in Rust with unsafe kept minimal.",
+    "There is a race when two dispatchers change the timetable at once. Design a lock-free protocol with "
+    " optimistic concurrency, prove that it is linearizable, and implement it in Rust without unsafe.",
     "what is 17 * 23?",
     "Refactor the parser of this file into a module with types and tests, and explain each design decision.",
     "Write a haiku about platform 4.",
