@@ -25,7 +25,10 @@ def routed(provider: StandIn, confdir: Path, database: Path, **settings: Any) ->
     """mitmproxy with Pointsman, not yet started."""
     from pointsman.addon import Pointsman
 
-    return InProcessProxy(provider, confdir, [Pointsman()], {"router_db": str(database), **settings})
+    config = database.with_name("router.yaml")
+    config.touch()  # named, so that no other is looked for
+    given = {"router_db": str(database), "router_config": str(config), **settings}
+    return InProcessProxy(provider, confdir, [Pointsman()], given)
 
 
 def settled(proxy: InProcessProxy) -> None:

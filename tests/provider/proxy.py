@@ -201,7 +201,8 @@ class SubprocessProxy:
     def start(self) -> Self:
         """Start it (again), and wait until it listens. The log starts anew."""
         self.starts += 1
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(self.folder))
+        environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command(),
@@ -209,6 +210,7 @@ class SubprocessProxy:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment,
+                cwd=self.folder,
             )
         self.port = self._wait_for_port()
         return self
