@@ -56,9 +56,9 @@ def tool_loop(text: str, *, stream: bool) -> bytes:
 
 
 def short(text: str) -> bytes:
-    """As little as a conversation can start with."""
-    messages = [{"role": "user", "content": text}]
-    return _bytes({"model": REQUESTED, "max_tokens": 1024, "stream": True, "messages": messages})
+    """As little as a conversation can start with; without a tool it may pass for a background call."""
+    body = {"model": REQUESTED, "max_tokens": 4_096, "stream": True, "tools": _tools(1, 300)}
+    return _bytes({**body, "messages": [{"role": "user", "content": text}]})
 
 
 def agent(marked: int) -> bytes:

@@ -192,8 +192,9 @@ def start_sessions(place: Ground, count: int) -> float:
             connection.request("POST", "/v1/messages", bodies.short(text), headers)
             response = connection.getresponse()
             response.read()
-            if response.status != 200 or response.headers.get("x-router-strategy") != "cluster":
-                raise RuntimeError(f"session {number}: status {response.status}")
+            said = response.headers.get("x-router-strategy")
+            if response.status != 200 or said != "cluster":
+                raise RuntimeError(f"conversation {number}: status {response.status}, strategy {said!r}")
         elapsed = time.perf_counter() - before
         connection.close()
     return elapsed / count
