@@ -166,6 +166,7 @@ class SubprocessProxy:
     port: int = 0
 
     def __post_init__(self) -> None:
+        self.folder = self.folder.absolute()
         self.process: subprocess.Popen[bytes] | None = None
         self.log_file = self.folder / "mitmdump.log"
         self.starts = 0
