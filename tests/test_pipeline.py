@@ -363,8 +363,16 @@ def test_a_model_that_cannot_take_the_request_is_left_whatever_its_cache_is_wort
 
 def test_a_forced_model_comes_before_everything(make: Any) -> None:
     asked = read_asked({"x-router-model": "claude-sonnet-4-6"})
-    decision = decide(make(), asked=asked, credential=LOGIN)
+    pipeline = make("routes: [{name: leave, strategy: passthrough}]\n")
+    decision = decide(pipeline, replace(FACTS, tool_loop=True), asked=asked)
     assert (decision.served_model, decision.reason) == ("claude-sonnet-4-6", Reason.FORCED.value)
+
+
+def test_a_subscription_is_not_routed_by_a_header_either(make: Any) -> None:
+    with pytest.raises(ClientError, match="router_subscription"):
+        decide(make(), asked=Asked(model="claude-sonnet-4-6"), credential=LOGIN)
+    routed = decide(make(subscription="route"), asked=Asked(model="claude-sonnet-4-6"), credential=LOGIN)
+    assert routed.served_model == "claude-sonnet-4-6"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from pointsman.values import Adaptation, Decision
 from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
 
+REFUSAL_LIMIT = 1 << 20  # bytes, decoded
+
 Embed = Callable[[str], Awaitable[Vector]]
 
 
@@ -94,14 +96,17 @@ class Action:
             decision = replace(decision, stripped=self.stripped, request_bytes=self.request_bytes)
         return replace(decision, detail=f"{type(error).__name__}: {error}"[:300])
 
-    def once_more(self, refusal: str) -> Decision | None:
-        """After a 400 with this message to an adapted request: the decision to send it as the client made it.
+    def once_more(self, refusal: http.Response) -> Decision | None:
+        """After this 400 to an adapted request: the decision to send it as the client made it.
 
-        None where the message names nothing that was adapted: then the refusal is the client's to see.
+        None where its message names nothing that was adapted: then the refusal is the client's to see.
+        Raises BodyError if there is no message to be read.
         """
         assert self.plan is not None and self.answer is not None
         refused = self.answer.decision
-        named = _named(refusal, refused.adaptations)
+        coding = refusal.headers.get("content-encoding", "")
+        data = encoding.decode(refusal.raw_content or b"", coding, REFUSAL_LIMIT)
+        named = _named(self.surface.error_message(data), refused.adaptations)
         if named is None:
             return None
         self.read()

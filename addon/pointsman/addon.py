@@ -217,7 +217,7 @@ class Pointsman:
             return
         refused = action.answer.decision
         try:
-            decision = action.once_more(action.surface.error_message(route.held.raw_content or b""))
+            decision = action.once_more(route.held)
         except Exception as error:
             log.warning("a refusal is not understood and passes (decision %s): %s", refused.id, error)
             return

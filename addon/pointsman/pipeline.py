@@ -167,6 +167,12 @@ class Pipeline:
         return None
 
     def _named(self, name: str, plan: Plan, ineligible: Ineligible) -> str:
+        if self._leaves_alone(plan.credential):
+            raise ClientError(
+                "x-router-model: requests with a subscription login are not routed, unless the option "
+                "router_subscription says route",
+                source="x-router-model",
+            )
         model = self.settings.catalogue.resolve(name)
         if model is None:
             raise ClientError(
@@ -185,11 +191,12 @@ class Pipeline:
         # Keep the name as asked: a dated one pins a version.
         return name
 
+    def _leaves_alone(self, credential: Credential) -> bool:
+        subscription = credential.kind is CredentialKind.SUBSCRIPTION
+        return subscription and self.settings.subscription == "passthrough"
+
     def _may_route(self, plan: Plan) -> bool:
-        subscription = plan.credential.kind is CredentialKind.SUBSCRIPTION
-        return plan.requested is not None and not (
-            subscription and self.settings.subscription == "passthrough"
-        )
+        return plan.requested is not None and not self._leaves_alone(plan.credential)
 
     def _passes_through(self, plan: Plan) -> Settled | None:
         facts, route = plan.facts, plan.route
