@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pointsman import transcripts
 from pointsman.cli.main import main
 from pointsman.wire import marker

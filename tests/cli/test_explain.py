@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
 from pointsman.cli.main import main
 from pointsman.store import Store
 from pointsman.values import (

@@ -13,7 +13,6 @@ from flows.record import record
 from mitmproxy import http
 from mitmproxy.addons.savehar import SaveHar
 from mitmproxy.io import FlowReader
-
 from pointsman.cli.main import main
 
 FLOWS = Path(__file__).resolve().parents[1] / "flows" / "sdk.mitm"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
 from pointsman.catalogue import Catalogue
 from pointsman.cli.main import main
 from pointsman.cli.stats import usd

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-
 from pointsman.cli.main import main
 from pointsman.session import hint_hash
 from pointsman.store import Store

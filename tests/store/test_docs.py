@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from pointsman.store import Store
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "database.md").read_text(encoding="utf-8")

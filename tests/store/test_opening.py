@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
 from pointsman import paths
 from pointsman.errors import StoreError
 from pointsman.store import Reader, Store

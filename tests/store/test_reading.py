@@ -8,7 +8,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
 from pointsman.errors import StoreError
 from pointsman.store import Expected, Reader, Store
 from pointsman.values import Candidate, CredentialKind, Decision, Outcome, TurnKind, Usage

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from pointsman.errors import StoreError
 from pointsman.store import Reader, Store
 from pointsman.values import (
