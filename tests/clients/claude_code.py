@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+VERSION = "2.1.197"  # which scripts/install-claude-code installs unless told otherwise
 PROMPT_SECONDS = 60.0
 TOOLS = "Bash,Read"
 
@@ -20,8 +21,8 @@ def find_claude() -> Path | None:
     if named := os.environ.get("POINTSMAN_CLAUDE"):
         return Path(named)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    stamps = sorted(cache.glob("pointsman/clients/claude-code-*/installed"))
-    return stamps[-1].parent / "node_modules" / ".bin" / "claude" if stamps else None
+    installed = cache / "pointsman" / "clients" / f"claude-code-{VERSION}"
+    return installed / "node_modules" / ".bin" / "claude" if (installed / "installed").is_file() else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Scenario:
     name: str
     turns: tuple[Turn, ...]
     environment: Mapping[str, str] | None = None
+    races: bool = False  # whether the client streams again depends on how much it has read before the cut
 
 
 def look(command: str = "cat timetable.txt") -> Answer:
@@ -113,6 +114,7 @@ SCENARIOS = (
             Turn(ASK, (replace(say("Never seen."), cut_after=4), look(), say("09:12")), resume=""),
             Turn(THANKS, (say("09:40"),)),
         ),
+        races=True,
     ),
     Scenario(
         "cancel",

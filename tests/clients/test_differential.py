@@ -31,13 +31,13 @@ def test_same_but_for_the_model(scenario: Scenario, lines: list[Line], claude: P
     for line in lines:
         check_line(line.provider, seen[line.name])
         expected, found = facts(bare), facts(seen[line.name])
-        if line.name == "direct" and scenario.name == "connection cut":
-            continue  # mitmproxy ends a broken answer otherwise than the provider does, with or without us
+        if scenario.races:
+            del expected["streamed"], found["streamed"]
         assert found == expected, line.name
         # A model reads only what it has been sent itself, so a change of model is a comparison of its own.
         before = cached_before(seen[line.name].main)
         assert lost_prefix(seen[line.name].main, before) == lost_prefix(bare.main, before), line.name
-        if seen[line.name].exchanges is not None:
+        if seen[line.name].exchanges is not None and not scenario.races:
             assert heads(seen[line.name]) == heads(bare), line.name
 
 
