@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import struct
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def scoring(folder: Path, k: int, models: int, repeats: Repeats) -> list[float]:
 
 def _unit(random: np.random.Generator, count: int) -> np.ndarray:
     rows = random.normal(size=(count, DIM)).astype("<f4")
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def _bundle(folder: Path, k: int, models: int) -> Bundle:
@@ -150,7 +151,7 @@ def _rewrite(data: bytes, *, adapted: bool) -> bytes:
 def _hook(folder: Path, data: bytes, repeats: Repeats) -> list[float]:
     """Everything between the client's last byte and ours, mid tool loop."""
     engine = Engine.open(build(_Options(str(folder / "hook.sqlite"))))
-    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", data, HEADERS)
+    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", data, {**HEADERS})
     loop = asyncio.new_event_loop()
 
     async def embed(text: str) -> Vector:
@@ -223,7 +224,7 @@ def _stream(transform: anthropic.StreamTransform, bytewise: bool) -> float:
 def _stream_hook(store: Store) -> float:
     decision = replace(decision_of(next(_ids)), marker="text")
     answer = Answer(decision, SURFACES["anthropic"], store, Catalogue.load(), lambda: 0.0, 0.0)
-    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", b"", HEADERS)
+    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", b"", {**HEADERS})
     flow = http.HTTPFlow(None, None)  # type: ignore[arg-type]
     flow.request = request
     flow.response = http.Response.make(200, b"", {"content-type": "text/event-stream"})
@@ -248,13 +249,13 @@ def store(folder: Path, repeats: Repeats) -> tuple[list[float], list[float]]:
     usage = Usage(input_tokens=7_500, output_tokens=40)
     outcome = Outcome(status=200, message_id="msg_1", usage=usage, cost_usd=0.01, ttfb_ms=2.0)
 
-    def submit() -> asyncio.Future[None]:
+    def submit() -> Future[None]:
         decision = decision_of(next(_ids))
         made.record(decision)
-        return made.update(decision.id, outcome)  # type: ignore[return-value]
+        return made.update(decision.id, outcome)
 
     async def awaited() -> None:
-        await asyncio.wait_for(asyncio.wrap_future(submit()), 1.0)  # type: ignore[arg-type]
+        await asyncio.wait_for(asyncio.wrap_future(submit()), 1.0)
 
     try:
         waiting = seconds(lambda: submit().result(), repeats.short * 5)
