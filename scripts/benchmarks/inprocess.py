@@ -33,6 +33,7 @@ from benchmarks.measure import seconds, seconds_each, seconds_per_item
 
 DIM = 384
 HEADERS = {"x-api-key": "sk-ant-api03-bench", "user-agent": "claude-cli/2.1.0 (external, cli)"}
+_FIELDS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _rewrite(data: bytes, *, adapted: bool) -> bytes:
 def _hook(folder: Path, data: bytes, repeats: Repeats) -> list[float]:
     """Everything between the client's last byte and ours, mid tool loop."""
     engine = Engine.open(build(_Options(str(folder / "hook.sqlite"))))
-    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", data, {**HEADERS})
+    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", data, http.Headers(_FIELDS))
     loop = asyncio.new_event_loop()
 
     async def embed(text: str) -> Vector:
@@ -224,7 +225,7 @@ def _stream(transform: anthropic.StreamTransform, bytewise: bool) -> float:
 def _stream_hook(store: Store) -> float:
     decision = replace(decision_of(next(_ids)), marker="text")
     answer = Answer(decision, SURFACES["anthropic"], store, Catalogue.load(), lambda: 0.0, 0.0)
-    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", b"", {**HEADERS})
+    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", b"", http.Headers(_FIELDS))
     flow = http.HTTPFlow(None, None)  # type: ignore[arg-type]
     flow.request = request
     flow.response = http.Response.make(200, b"", {"content-type": "text/event-stream"})
