@@ -151,6 +151,9 @@ class InProcessProxy:
         self.master.addons.add(*self.addons, self.bell)
         chosen.update(**{"connection_strategy": "lazy", **self.settings})
         await self.master.run()
+        # mitmproxy leaves its listening socket to the garbage collector; a process of its own would end now.
+        proxyserver: Any = self.master.addons.get("proxyserver")
+        await proxyserver.servers.update([])
 
 
 @dataclass
