@@ -85,8 +85,8 @@ SCALARS: Final = (
     ),
     Option(
         "marker", str, "auto",
-        "How an answer shows which model wrote it. auto is text, but comment where thinking is on. "
-        "A request header x-router-marker wins.",
+        "How an answer shows which model wrote it. auto is text, but comment where thinking is on, and for "
+        "Claude Code. A request header x-router-marker wins.",
         Word(("auto", "text", "comment", "off")),
     ),
     Option(
