@@ -13,31 +13,18 @@ from pointsman.store import Store
 from pointsman.values import (
     Adaptation,
     Candidate,
-    CredentialKind,
     Decision,
     Outcome,
-    TurnKind,
     Usage,
 )
+from samples import DECISION
 
-ROUTED = Decision(
+ROUTED = dataclasses.replace(
+    DECISION,
     id="abc123",
     at=1_795_000_000.0,
-    surface="anthropic",
-    endpoint="generate",
-    client="claude-code",
-    turn=TurnKind.MAIN,
     session="0123456789abcdef",
-    credential_kind=CredentialKind.API_KEY,
-    credential_fingerprint="f",
-    requested_model="claude-opus-4-8",
-    served_model="claude-sonnet-5",
     previous_model="claude-haiku-4-5",
-    provider="anthropic",
-    host="api.anthropic.com",
-    stream=True,
-    strategy="cluster",
-    reason="best for this kind of prompt",
     route="code",
     bundle="v0.1",
     knobs={"alpha": [0.25, 0.75], "per_model_verbosity": False, "speed_weight": 0.0},

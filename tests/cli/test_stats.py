@@ -14,7 +14,8 @@ from pointsman.cli.main import main
 from pointsman.cli.stats import usd
 from pointsman.savings import best_single, summarise
 from pointsman.store import Expected, Spent, Store
-from pointsman.values import Candidate, CredentialKind, Decision, Model, Outcome, Prices, TurnKind, Usage
+from pointsman.values import Candidate, Model, Outcome, Prices, Usage
+from samples import DECISION
 
 NOON = datetime.datetime(2026, 11, 20, 12).astimezone().timestamp()
 
@@ -126,24 +127,11 @@ def test_amounts(amount: float, text: str) -> None:
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "pointsman.sqlite"
     store = Store(path)
-    decision = Decision(
+    decision = dataclasses.replace(
+        DECISION,
         id="one",
         at=NOON,
-        surface="anthropic",
-        endpoint="generate",
-        client="claude-code",
-        turn=TurnKind.MAIN,
         session="s",
-        credential_kind=CredentialKind.API_KEY,
-        credential_fingerprint="f",
-        requested_model="claude-opus-4-8",
-        served_model="claude-sonnet-5",
-        previous_model=None,
-        provider="anthropic",
-        host="api.anthropic.com",
-        stream=True,
-        strategy="cluster",
-        reason="best for this kind of prompt",
         candidates=(
             Candidate("claude-opus-4-8", score=0.4, quality=0.9),
             Candidate("claude-sonnet-5", score=0.5, quality=0.8),

@@ -13,28 +13,17 @@ from click.testing import CliRunner
 from pointsman.cli.main import main
 from pointsman.session import hint_hash
 from pointsman.store import Store
-from pointsman.values import CredentialKind, Decision, Outcome, TurnKind
+from pointsman.values import Decision, Outcome, TurnKind
+from samples import DECISION
 
 SESSION = "577f716b-db87-4c5c-bc2b-7bef1d30ef26"
-MAIN = Decision(
+MAIN = dataclasses.replace(
+    DECISION,
     id="a",
     at=100.0,
-    surface="anthropic",
-    endpoint="generate",
-    client="claude-code",
-    turn=TurnKind.MAIN,
     session="s",
     session_hint=hint_hash(SESSION),
-    credential_kind=CredentialKind.API_KEY,
     credential_fingerprint="f",
-    requested_model="claude-opus-4-8",
-    served_model="claude-sonnet-5",
-    previous_model=None,
-    provider="anthropic",
-    host="api.anthropic.com",
-    stream=True,
-    strategy="cluster",
-    reason="best for this kind of prompt",
 )
 # As Claude Code 2.1 writes it.
 STDIN = {

@@ -10,28 +10,17 @@ from pathlib import Path
 import pytest
 from pointsman.errors import StoreError
 from pointsman.store import Expected, Reader, Store
-from pointsman.values import Candidate, CredentialKind, Decision, Outcome, TurnKind, Usage
+from pointsman.values import Candidate, Outcome, Usage
+from samples import DECISION
 
 NOON = datetime.datetime(2026, 11, 20, 12).astimezone().timestamp()
 DAY = 86_400.0
-PLAIN = Decision(
+PLAIN = dataclasses.replace(
+    DECISION,
     id="d",
     at=NOON,
-    surface="anthropic",
-    endpoint="generate",
-    client="claude-code",
-    turn=TurnKind.MAIN,
-    session="s1",
-    credential_kind=CredentialKind.API_KEY,
-    credential_fingerprint="f1",
     requested_model="big",
     served_model="small",
-    previous_model=None,
-    provider="anthropic",
-    host="api.anthropic.com",
-    stream=True,
-    strategy="cluster",
-    reason="cluster",
     session_hint="hint",
 )
 BIG, SMALL = Candidate("big", quality=0.75, score=0.1), Candidate("small", quality=0.5, score=0.2)

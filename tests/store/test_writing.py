@@ -20,32 +20,14 @@ from pointsman.store import Reader, Store
 from pointsman.values import (
     Adaptation,
     Candidate,
-    CredentialKind,
     Decision,
     Outcome,
     TurnKind,
     Usage,
 )
+from samples import DECISION
 
-PLAIN = Decision(
-    id="d1",
-    at=1_700_000_000.5,
-    surface="anthropic",
-    endpoint="generate",
-    client="claude-code",
-    turn=TurnKind.MAIN,
-    session="s1",
-    credential_kind=CredentialKind.API_KEY,
-    credential_fingerprint="f1",
-    requested_model="claude-opus-4-8",
-    served_model="claude-sonnet-5",
-    previous_model=None,
-    provider="anthropic",
-    host="api.anthropic.com",
-    stream=True,
-    strategy="cluster",
-    reason="cluster",
-)
+PLAIN = DECISION
 
 FULL = dataclasses.replace(
     PLAIN,

@@ -12,6 +12,7 @@ import queue
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -34,6 +35,7 @@ _log = logging.getLogger(__name__)
 _Work = Callable[[sqlite3.Connection], None]
 _Item = tuple[_Work, "Future[None]"]
 
+_PAUSE_S = 0.02
 _BATCH = 256  # writes in one transaction: bounds what one failed commit takes with it
 _SUSPECT = frozenset(
     {"SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_READONLY"}
@@ -183,6 +185,18 @@ class Store:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                return self._open_once()
+            except StoreError as error:
+                # While another process opens the same file, SQLite can say BUSY at once, without waiting.
+                cause = error.__cause__
+                if cause is None or error_name(cause) != "SQLITE_BUSY" or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_S)
+
+    def _open_once(self) -> sqlite3.Connection:
         connection = open_for_writing(self.path, self._busy_timeout_s)
         try:
             if schema_version(self.path, connection) < SCHEMA_VERSION:
