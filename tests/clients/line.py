@@ -10,7 +10,6 @@ lines have the same number of hops, so that all that can differ between them is 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -145,10 +144,7 @@ class Line:
             "ssl_verify_upstream_trusted_ca": str(self.proxy.ca_file),
         }
         with InProcessProxy(self.provider, self.folder / "recorder", [recorder], settings) as front:
-            try:
-                yield Front(_over(front.url, front.ca_file), recorder)
-            finally:
-                _stop_listening(front)
+            yield Front(_over(front.url, front.ca_file), recorder)
 
     def plain(self) -> Front:
         """Nothing between the client and what is on trial."""
@@ -217,13 +213,6 @@ def _log_on_failure(proxy: SubprocessProxy) -> Iterator[None]:
     except BaseException:
         print(proxy.log[-8000:])
         raise
-
-
-def _stop_listening(proxy: InProcessProxy) -> None:
-    """mitmproxy leaves its sockets to the end of the process, which comes long after."""
-    assert proxy.master is not None
-    servers = proxy.master.addons.get("proxyserver").servers
-    asyncio.run_coroutine_threadsafe(servers.update([]), proxy.master.event_loop).result(10)
 
 
 def _over(url: str, ca_file: Path) -> dict[str, str]:
