@@ -143,19 +143,26 @@ class Action:
     def _rewrite(self, decision: Decision) -> Decision:
         """Set the model and what goes with it in the body; say so on the decision."""
         assert self.body is not None and self.plan is not None
-        facts = self.plan.facts
+        facts, surface = self.plan.facts, self.surface
+        model = self.engine.settings.catalogue.resolve(decision.served_model)
         adaptations: tuple[Adaptation, ...] = ()
         if decision.served_model != facts.requested_model:
-            model = self.engine.settings.catalogue.resolve(decision.served_model)
             if model is not None and model is not self.plan.requested:
-                adaptations = tuple(self.surface.adapt(self.body, facts, model))
-            self.surface.set_model(self.body, decision.served_model)
+                adaptations = tuple(surface.adapt(self.body, facts, model))
+            surface.set_model(self.body, decision.served_model)
+        default = model.capabilities.get("thinking_default") if model else None
+        marker = self.engine.marker_mode(
+            self.plan,
+            decision,
+            allowed=surface.marker_allowed(facts),
+            thinks=surface.thinks(self.body, default),
+        )
         return replace(
             decision,
             adaptations=adaptations,
             stripped=self.stripped,
             request_bytes=self.request_bytes,
-            marker=self.engine.marker_mode(self.plan, decision, self.surface.marker_allowed(facts)),
+            marker=marker,
         )
 
     def _stamp(self) -> Stamp:

@@ -61,8 +61,11 @@ class Engine:
     def surface_of(self, host: str) -> Surface | None:
         return SURFACES.get(self.settings.surface_of(host) or "")
 
-    def marker_mode(self, plan: Plan, decision: Decision, allowed: bool) -> str:
-        """How the marker is shown: "text", "comment" or "off"."""
+    def marker_mode(self, plan: Plan, decision: Decision, *, allowed: bool, thinks: bool) -> str:
+        """How the marker is shown: "text", "comment" or "off".
+
+        `thinks`: the answer may hold thinking. A text before that would break a transcript kept on disk.
+        """
         wanted = plan.asked.marker or self.settings.marker
         previous = decision.previous_model
         news = decision.served_model != decision.requested_model or (
@@ -70,18 +73,11 @@ class Engine:
         )
         if wanted == "off" or not allowed or not news or decision.strategy == "passthrough":
             return "off"
-        quiet = thinks(plan) or plan.facts.client in TEXT_ENDS_RETRIES
+        quiet = thinks or plan.facts.client in TEXT_ENDS_RETRIES
         return ("comment" if quiet else "text") if wanted == "auto" else wanted
 
     def close(self) -> None:
         self.store.close()
-
-
-def thinks(plan: Plan) -> bool:
-    """Will the answer start with thinking? A text marker before it would break a transcript kept on disk."""
-    if plan.facts.thinking is not None:
-        return plan.facts.thinking != "disabled"
-    return plan.facts.thinking_default == "on"
 
 
 def open_embedder() -> Embedder:

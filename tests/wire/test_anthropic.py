@@ -22,6 +22,7 @@ from pointsman.wire.anthropic import (
     recognise,
     rewrite_body,
     set_model,
+    thinks,
 )
 from pointsman.wire.json_spans import Body
 
@@ -217,3 +218,19 @@ def test_where_no_marker_may_be(change: dict[str, Any], allowed: bool) -> None:
     body = Body.parse(json.dumps(request).encode())
     assert marker_allowed(read_facts(body, Headers(), "generate")) == allowed
     assert not marker_allowed(read_facts(body, Headers(), "count_tokens"))
+
+
+@pytest.mark.parametrize(
+    ("thinking", "default", "expected"),
+    [
+        (b"", "on", True),
+        (b"", "off", False),
+        (b"", None, False),
+        (b'"thinking":{"type":"disabled"}', "on", False),
+        (b'"thinking":{"type":"adaptive"}', "off", True),
+        (b'"thinking":{"type":"between_tools"}', "off", True),
+        (b'"thinking":7', "on", True),
+    ],
+)
+def test_whether_an_answer_may_hold_thinking(thinking: bytes, default: str | None, expected: bool) -> None:
+    assert thinks(Body.parse(b"{" + thinking + b"}"), default) is expected

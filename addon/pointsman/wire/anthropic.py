@@ -39,6 +39,7 @@ __all__ = [
     "rewrite_body",
     "set_model",
     "strip",
+    "thinks",
 ]
 
 SURFACE = "anthropic"
@@ -114,6 +115,16 @@ def marker_allowed(facts: Facts) -> bool:
         or facts.turn.background
         or (facts.max_tokens is not None and facts.max_tokens <= 1)
     )
+
+
+def thinks(body: Body, default: str | None) -> bool:
+    """Whether the answer to this request, as it stands, may hold thinking.
+
+    `default` is what leaving `thinking` out means on the model it goes to: "on", "off", None if unknown.
+    """
+    thinking = body.get("thinking")
+    word = thinking.get("type") if isinstance(thinking, dict) else None
+    return default == "on" if word is None else word != "disabled"
 
 
 # --- errors in this surface's shape -------------------------------------------------------
