@@ -228,7 +228,9 @@ def test_where_no_marker_may_be(change: dict[str, Any], allowed: bool) -> None:
         (b"", None, False),
         (b'"thinking":{"type":"disabled"}', "on", False),
         (b'"thinking":{"type":"adaptive"}', "off", True),
-        (b'"thinking":{"type":"between_tools"}', "off", True),
+        (b'"thinking":{"type":"between_tools"}', "on", False),
+        (b'"thinking":{"type":"between_tools"},"tools":[]', "on", False),
+        (b'"thinking":{"type":"between_tools"},"tools":[{"name":"t"}]', "off", True),
         (b'"thinking":7', "on", True),
     ],
 )

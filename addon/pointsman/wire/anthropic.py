@@ -124,6 +124,8 @@ def thinks(body: Body, default: str | None) -> bool:
     """
     thinking = body.get("thinking")
     word = thinking.get("type") if isinstance(thinking, dict) else None
+    if word == "between_tools":
+        return body.raw("tools") not in (None, b"[]")
     return default == "on" if word is None else word != "disabled"
 
 
