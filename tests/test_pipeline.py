@@ -226,6 +226,13 @@ def test_switched_off_nothing_is_routed(make: Any) -> None:
     assert decide(make(enabled=False)).reason == Reason.DISABLED.value
 
 
+def test_switched_off_neither_a_route_nor_a_header_changes_the_model(make: Any) -> None:
+    pipeline = make(FIXED, enabled=False)
+    for asked in (Asked(), Asked(model="claude-haiku-4-5")):
+        decision = decide(pipeline, asked=asked)
+        assert (decision.served_model, decision.reason) == ("claude-opus-4-8", Reason.DISABLED.value)
+
+
 def test_a_dated_name_is_its_family_and_keeps_its_spelling(make: Any) -> None:
     dated = replace(FACTS, requested_model="claude-haiku-4-5-20251001")
     decision = decide(make(), dated)
@@ -258,6 +265,39 @@ def test_a_tool_loop_leaves_a_model_that_became_ineligible(make: Any) -> None:
 
     step = decide(pipeline, replace(FACTS, tool_loop=True), ineligible=full)
     assert step.served_model == "claude-opus-4-8"
+
+
+def test_mid_tool_loop_a_client_that_asks_for_another_model_gets_it(make: Any) -> None:
+    """As when planning ends and a cheaper model goes on, or when the client falls back by itself."""
+    pipeline = make()
+    first = decide(pipeline, vector=HARD)
+    assert first.served_model == "claude-opus-4-8"
+    pipeline.sessions.served(first.session, first.served_model, first.requested_model)
+    step = replace(FACTS, requested_model="claude-sonnet-4-6", tool_loop=True, message_count=3)
+    for facts in (step, replace(step, endpoint="count_tokens")):
+        assert decide(pipeline, facts).served_model == "claude-sonnet-4-6"
+    plan = pipeline.plan(step, KEY, Asked(), fits)
+    assert pipeline.give_up(plan, fits, STAMP).served_model == "claude-sonnet-4-6"
+
+
+@pytest.mark.parametrize("change", [{"user_texts": ()}, {"endpoint": "count_tokens"}])
+def test_what_needs_no_score_does_not_go_to_a_model_that_cannot_take_it(make: Any, change: Any) -> None:
+    pipeline = make()
+    pipeline.sessions.served(decide(pipeline).session, "claude-haiku-4-5", "claude-opus-4-8")
+
+    def no_haiku(facts: Facts, model: Model) -> str:
+        return "takes no images" if model.name == "claude-haiku-4-5" else ""
+
+    assert decide(pipeline, replace(FACTS, **change)).served_model == "claude-haiku-4-5"
+    decision = decide(pipeline, replace(FACTS, **change), ineligible=no_haiku)
+    assert decision.served_model == "claude-opus-4-8"
+
+
+def test_without_words_a_conversation_does_not_stay_with_a_dearer_model_than_asked_for(make: Any) -> None:
+    pipeline = make()
+    pipeline.sessions.served(decide(pipeline).session, "claude-opus-4-8", "claude-opus-4-8")
+    decision = decide(pipeline, replace(FACTS, requested_model="claude-sonnet-4-6", user_texts=()))
+    assert decision.served_model == "claude-sonnet-4-6"
 
 
 def test_without_words_the_conversation_keeps_its_model(make: Any) -> None:
@@ -300,6 +340,13 @@ def test_a_fixed_route_waits_for_the_end_of_a_tool_loop(make: Any) -> None:
     pipeline.sessions.served(first.session, "claude-opus-4-8")
     step = decide(pipeline, replace(FACTS, tool_loop=True, message_count=3))
     assert (step.served_model, step.reason) == ("claude-opus-4-8", Reason.TOOL_LOOP.value)
+
+
+def test_a_fixed_route_does_not_wait_where_the_client_changes_the_model_itself(make: Any) -> None:
+    pipeline = make(FIXED)
+    pipeline.sessions.served(decide(pipeline).session, "claude-opus-4-8", "claude-opus-4-8")
+    step = replace(FACTS, requested_model="claude-sonnet-4-6", tool_loop=True, message_count=3)
+    assert decide(pipeline, step).served_model == "claude-haiku-4-5"
 
 
 def test_a_fixed_route_does_not_insist_on_a_model_that_was_refused(make: Any) -> None:

@@ -107,8 +107,8 @@ def test_a_restart_takes_up_what_was_stored() -> None:
     clock = Clock()
     clock.now = 100.0
     sessions = Sessions(60, clock, limit=2)
-    sessions.restore([("old", "m1", 30.0), ("newer", "m2", 20.0), ("newest", "m3", 10.0)])
+    sessions.restore([("old", "m1", 30.0, ""), ("newer", "m2", 20.0, ""), ("newest", "m3", 10.0, "m4")])
     assert sessions.get("old") is None
     newest = sessions.get("newest")
-    assert newest == Session("m3", 90.0)
+    assert newest == Session("m3", 90.0, requested="m4")
     assert sessions.idle_s(newest) == 10.0

@@ -239,7 +239,9 @@ class Pointsman:
             await action.answer.head(flow)
             decision = action.answer.decision
             if flow.response.status_code < 300 and decision.holds_session:
-                action.engine.pipeline.sessions.served(decision.session, decision.served_model)
+                action.engine.pipeline.sessions.served(
+                    decision.session, decision.served_model, decision.requested_model
+                )
         elif self._surface(flow) and not flow.response.stream:
             flow.response.stream = True
 

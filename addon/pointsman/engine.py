@@ -42,7 +42,9 @@ class Engine:
         sessions = Sessions(settings.session_ttl_s, time.monotonic)
         now = time.time()
         rows = store.load_sessions(DEFAULT_LIMIT, now - settings.session_ttl_s)
-        sessions.restore((row.key, row.model, now - row.updated_at) for row in reversed(rows))
+        sessions.restore(
+            (row.key, row.model, now - row.updated_at, row.requested_model) for row in reversed(rows)
+        )
         return cls(Pipeline(settings, bundle, sessions), embedder, store)
 
     def with_settings(self, settings: Settings) -> Engine:

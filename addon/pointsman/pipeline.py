@@ -5,7 +5,7 @@ In this order, the first that settles it wins:
  1. The client forces a model with `x-router-model`.
  2. The route in router.yaml, else the default policy, says to pass it through, or fixes a model.
  3. Subscription credentials, background work and models that nothing is known of pass through.
- 4. Mid tool loop the model that serves the conversation goes on with it.
+ 4. Mid tool loop the model that serves the conversation goes on with it, until the client asks for another.
  5. Candidates are filtered by what they can take, then by price and quality tier.
  6. What is left is scored by the clusters of the bundle.
  7. A conversation does not move to a cheaper model while its prompt cache is worth more than that saves.
@@ -147,7 +147,7 @@ class Pipeline:
             requested=requested,
             route=next((route for route in self.settings.routes if route.matches(facts)), None),
         )
-        if settled := self._forced(plan, ineligible) or self._passes_through(plan):
+        if settled := self._forced(plan, ineligible) or self._passes_through(plan, ineligible):
             return replace(plan, settled=settled)
         assert requested is not None
         if facts.tool_loop:
@@ -155,10 +155,13 @@ class Pipeline:
         return self._candidates(plan, requested, ineligible)
 
     def _forced(self, plan: Plan, ineligible: Ineligible) -> Settled | None:
+        if not self.settings.enabled:
+            return None
         if name := plan.asked.model:
             return Settled(self._named(name, plan, ineligible), "fixed", Reason.FORCED)
         # Mid tool loop a route that came or a refusal that went must not change the model: step 4 settles it.
-        if plan.route and plan.route.strategy == "fixed" and not plan.facts.tool_loop:
+        waits = plan.facts.tool_loop and not self._asks_anew(plan)
+        if plan.route and plan.route.strategy == "fixed" and not waits:
             if not self._may_route(plan):
                 return None
             model = self.settings.catalogue.resolve(plan.route.model)
@@ -196,9 +199,18 @@ class Pipeline:
         return subscription and self.settings.subscription == "passthrough"
 
     def _may_route(self, plan: Plan) -> bool:
-        return plan.requested is not None and not self._leaves_alone(plan.credential)
+        known = plan.requested is not None
+        return self.settings.enabled and known and not self._leaves_alone(plan.credential)
 
-    def _passes_through(self, plan: Plan) -> Settled | None:
+    def _asks_anew(self, plan: Plan) -> bool:
+        """Does the client ask for another model than the last time? Then it has changed the model itself.
+
+        It does when planning ends, or when it falls back from a model that is overloaded.
+        """
+        before = plan.previous.requested if plan.previous else ""
+        return before != "" and self.settings.catalogue.resolve(before) is not plan.requested
+
+    def _passes_through(self, plan: Plan, ineligible: Ineligible) -> Settled | None:
         facts, route = plan.facts, plan.route
         reason: Reason | None = None
         if not self.settings.enabled:
@@ -212,8 +224,7 @@ class Pipeline:
         elif facts.turn.background and not (route and route.names_turn):
             reason = Reason.BACKGROUND
         elif facts.endpoint == "count_tokens":
-            serving = plan.previous.model if plan.previous else facts.requested_model
-            return Settled(serving, "passthrough", Reason.COUNT)
+            return Settled(self._goes_on(plan, ineligible).model, "passthrough", Reason.COUNT)
         elif plan.requested.name not in self.bundle.models:
             reason = Reason.NOT_SCORED
         return Settled(facts.requested_model, "passthrough", reason) if reason else None
@@ -221,10 +232,16 @@ class Pipeline:
     def _goes_on(self, plan: Plan, ineligible: Ineligible) -> Settled:
         """Mid tool loop: a change of model would lose the cache and the thread of the work."""
         requested = plan.facts.requested_model
-        model = self.settings.catalogue.resolve(plan.previous.model) if plan.previous else None
-        if model is None or (model is not plan.requested and ineligible(plan.facts, model)):
+        model = self._serving(plan)
+        if model is None or self._asks_anew(plan):
+            return Settled(requested, "sticky", Reason.TOOL_LOOP)
+        if model is not plan.requested and ineligible(plan.facts, model):
             return Settled(requested, "sticky", Reason.TOOL_LOOP)
         return Settled(self._name(model, plan), "sticky", Reason.TOOL_LOOP)
+
+    def _serving(self, plan: Plan) -> Model | None:
+        """The model that served the conversation last, if it is still known."""
+        return self.settings.catalogue.resolve(plan.previous.model) if plan.previous else None
 
     def _candidates(self, plan: Plan, requested: Model, ineligible: Ineligible) -> Plan:
         """Step 5. What the configuration deploys is normalised over; exclusions only forbid."""
@@ -246,8 +263,10 @@ class Pipeline:
             assert only
             return replace(plan, settled=Settled(self._name(only, plan), "cluster", Reason.ONLY_CHOICE))
         if not plan.text:
-            serving = plan.previous.model if plan.previous else plan.facts.requested_model
-            return replace(plan, settled=Settled(serving, "sticky", Reason.NO_TEXT))
+            serving = self._serving(plan)
+            stays = serving is not None and serving.name in plan.eligible
+            name = self._name(serving, plan) if serving and stays else plan.facts.requested_model
+            return replace(plan, settled=Settled(name, "sticky", Reason.NO_TEXT))
         return plan
 
     def _deployed(self, plan: Plan, requested: Model) -> list[Model]:
@@ -323,7 +342,7 @@ class Pipeline:
         tokens, ttl_s = plan.facts.input_tokens_estimate, plan.facts.cache_ttl_s
         if plan.previous is None or ttl_s is None or self.sessions.idle_s(plan.previous) > ttl_s:
             return None
-        model = self.settings.catalogue.resolve(plan.previous.model)
+        model = self._serving(plan)
         if model is None or model is best or model.name not in plan.eligible:
             return None
         if tokens < (model.capabilities.get("cache_min_tokens") or 0):

@@ -26,6 +26,7 @@ class Session:
     model: str  # last served
     at: float  # when, in seconds of the sessions' clock
     refused: frozenset[str] = frozenset()  # models that did not take this conversation's requests
+    requested: str = ""  # what the client asked for then; "" if unknown
 
 
 def hint_hash(hint: str) -> str:
@@ -63,19 +64,19 @@ class Sessions:
         """Seconds since the last action."""
         return self._clock() - session.at
 
-    def served(self, key: str, model: str) -> None:
-        """`model` has answered an action of this conversation."""
+    def served(self, key: str, model: str, requested: str = "") -> None:
+        """`model` has answered an action of this conversation for which `requested` was asked."""
         known = self._live.get(key)
-        self._live[key] = Session(model, self._clock(), known.refused if known else frozenset())
+        self._live[key] = Session(model, self._clock(), known.refused if known else frozenset(), requested)
 
     def refused(self, key: str, model: str, instead: str) -> None:
-        """`model` did not take a request of this conversation; `instead` serves it."""
+        """`model` did not take a request of this conversation; `instead`, the requested one, serves it."""
         known = self._live.get(key)
         refused = known.refused if known else frozenset()
-        self._live[key] = Session(instead, self._clock(), refused | {model})
+        self._live[key] = Session(instead, self._clock(), refused | {model}, instead)
 
-    def restore(self, rows: Iterable[tuple[str, str, float]]) -> None:
-        """Take up what was stored before a restart: (key, last served model, idle seconds), oldest first."""
+    def restore(self, rows: Iterable[tuple[str, str, float, str]]) -> None:
+        """Take up what was stored: (key, last served model, idle seconds, requested model), oldest first."""
         now = self._clock()
-        for key, model, idle_s in rows:
-            self._live[key] = Session(model, now - idle_s)
+        for key, model, idle_s, requested in rows:
+            self._live[key] = Session(model, now - idle_s, requested=requested)

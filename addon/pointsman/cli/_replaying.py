@@ -87,7 +87,9 @@ class Replay:
         except BodyError as error:
             return Replayed(request, skipped="unreadable", detail=str(error))
         if decision.holds_session and (recorded.status is None or recorded.status < 300):
-            self._engine.pipeline.sessions.served(decision.session, decision.served_model)
+            self._engine.pipeline.sessions.served(
+                decision.session, decision.served_model, decision.requested_model
+            )
         number = self._conversations.setdefault(decision.session, len(self._conversations) + 1)
         return Replayed(request, replace(decision, at=recorded.at or decision.at), number)
 
