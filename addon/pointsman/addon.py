@@ -53,7 +53,7 @@ class Pointsman:
         """Once, when the script is loaded: options, and what mitmproxy must do differently."""
         options.add_options(loader)
         try:
-            self._uninstall = install(self.routes)
+            self._uninstall = install(self.routes, whole=self.actions)
         except PointsmanError as error:
             log.error("Pointsman cannot start: %s", error)
         # An early connection to the provider would be made before the decision; upstream

@@ -349,3 +349,36 @@ def test_a_refused_model_is_not_tried_again_in_the_same_conversation(
     refused = [record.model for record in provider.messages if record.status == 400]
     assert refused and len(refused) == len(set(refused))
     assert len(proxy.warnings) == len(refused)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_is_routed_is_read_whole_whatever_mitmproxy_would_stream(
+    raw: httpx2.Client,
+    provider: StandIn,
+    proxy: InProcessProxy,
+    rows: Rows,
+    streamed: bool,
+    chunked: bool,
+) -> None:
+    ask = {**ASK, "stream": streamed, "messages": [{"role": "user", "content": "Which platform? " * 2000}]}
+    body = httpx2.Request("POST", "https://x", json=ask).read()
+    pieces = (body[at : at + 5000] for at in range(0, len(body), 5000))
+    provider.script(Answer((Text("Nine. " * 2000),)))
+    with proxy.setting(stream_large_bodies="1k"):
+        answer = raw.post("/v1/messages", content=pieces if chunked else body, headers=TO_HAIKU)
+    assert (answer.status_code, provider.last.model) == (200, HAIKU)
+    assert "Pointsman" in answer.text
+    assert rows.last["message_id"] == provider.last.message.id
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_mitmproxys_limit_for_bodies_holds(
+    raw: httpx2.Client, provider: StandIn, proxy: InProcessProxy, chunked: bool
+) -> None:
+    body = httpx2.Request("POST", "https://x", json=ASK).read() + b" " * 20_000
+    pieces = (body[at : at + 5000] for at in range(0, len(body), 5000))
+    with proxy.setting(body_size_limit="10k", stream_large_bodies="1k"):
+        answer = raw.post("/v1/messages", content=pieces if chunked else body)
+    assert answer.status_code == 413
+    assert not provider.messages

@@ -16,13 +16,15 @@ mitmproxy's own connections. The rules:
 5. Each further attempt has an internal stream id of its own, because the HTTP/2 codec
    keys everything on it. The client side keeps the original id.
 6. A held response larger than `HOLD_LIMIT` is delivered as it is.
+7. What is routed is read whole: mitmproxy's `stream_large_bodies` would send a body on before
+   the `request` hook has seen it, with the router's headers and the model it asked for.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,7 @@ from mitmproxy.proxy.layers.http import (
     ResponseTrailers,
     SendHttp,
 )
+from mitmproxy.utils import human
 
 from pointsman.errors import ConfigError
 
@@ -88,6 +91,7 @@ class RoutedStream(HttpStream):
     """mitmproxy's HttpStream with an outgoing request of its own and a second attempt."""
 
     routes: dict[str, Route]  # by flow id; set by `install`
+    whole: Container[str]  # ids of the flows whose bodies are read whole; likewise
     route: Route | None = None
     attempt: int | None = None  # internal id of an attempt after the first
     _held: _Held | None = None
@@ -97,6 +101,16 @@ class RoutedStream(HttpStream):
             # The client is gone: what has to be cancelled upstream is the current attempt.
             event = RequestProtocolError(self.attempt, event.message, event.code)
         yield from super()._handle_event(event)
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """As in the base class, but that only `body_size_limit` counts where bodies are read whole."""
+        if self.flow.id in self.whole and not self._exceeds_limit(request):
+            return False
+        return (yield from super().check_body_size(request))
+
+    def _exceeds_limit(self, request: bool) -> bool:
+        limit = human.parse_size(self.context.options.body_size_limit)
+        return limit is not None and len(self.request_body_buf if request else self.response_body_buf) > limit
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         """As in the base class, but for what is sent."""
@@ -217,8 +231,8 @@ def supported() -> bool:
     return (12, 2) <= (major, minor) < (13, 0)
 
 
-def install(routes: dict[str, Route]) -> Callable[[], None]:
-    """Let every new HTTP stream look for its route in `routes`; returns what undoes it.
+def install(routes: dict[str, Route], whole: Container[str]) -> Callable[[], None]:
+    """Let every new HTTP stream look for its flow's id in `routes` and `whole`; returns what undoes it.
 
     Raises ConfigError for a mitmproxy that this file does not know.
     """
@@ -229,7 +243,7 @@ def install(routes: dict[str, Route]) -> Callable[[], None]:
     class Installed(RoutedStream):
         pass
 
-    Installed.routes = routes
+    Installed.routes, Installed.whole = routes, whole
     http_layers.HttpStream = Installed  # type: ignore[misc]
 
     def restore() -> None:
