@@ -382,3 +382,18 @@ def test_mitmproxys_limit_for_bodies_holds(
         answer = raw.post("/v1/messages", content=pieces if chunked else body)
     assert answer.status_code == 413
     assert not provider.messages
+
+
+@pytest.mark.parametrize("http2", [False, True])
+@pytest.mark.parametrize("name", ["claude-x\r\nx-evil: 1", "claude-x\0", "claude-\u00fc", "x" * 200_000])
+def test_a_name_that_is_no_models_cannot_break_the_head_of_the_answer(
+    connect: Sdk, proxy: InProcessProxy, provider: StandIn, rows: Rows, name: str, http2: bool
+) -> None:
+    client = connect(proxy, http2=http2, max_retries=0)
+    with pytest.raises(anthropic.NotFoundError) as raised:
+        client.messages.create(**{**ASK, "model": name})
+    headers = raised.value.response.headers
+    assert "x-evil" not in headers
+    assert headers["x-router-model"].isascii() and len(headers["x-router-model"]) <= 200
+    assert provider.last.body["model"] == name
+    assert rows.last["requested_model"] == headers["x-router-model"]

@@ -19,6 +19,7 @@ from pointsman.wire.loose import as_dict, as_int, as_list, as_text, clean, dicts
 
 USER_TEXT_LIMIT = 16 << 10  # characters of user text kept, the newest
 FIRST_TEXT_LIMIT = 2 << 10
+MODEL_LIMIT = 200  # characters
 IMAGE_TOKENS = 1600
 _BYTES_PER_TOKEN = 4
 # A page of a PDF is about 100 KB in base64 and about 3,000 tokens.
@@ -37,6 +38,7 @@ _MEMBERS = (
     "cache_control", "context_management", "inference_geo",
 )  # fmt: skip
 _SAMPLING = ("temperature", "top_p", "top_k")
+_NOT_MODEL = re.compile(r"[^\x20-\x7e]")
 _REMINDER = "<system-reminder>"
 _OLD_USER_ID = re.compile(r"_session_([0-9a-fA-F-]{8,})\Z")  # Claude Code before its user id was JSON
 
@@ -56,7 +58,7 @@ def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
     return Facts(
         surface="anthropic",
         endpoint=endpoint,
-        requested_model=as_text(members.get("model")) or "",
+        requested_model=_model(members.get("model")),
         stream=members.get("stream") is True,
         turn=turn,
         user_texts=tuple(clean(text) for text in history.user_texts),
@@ -198,6 +200,11 @@ _SERVER_TOOLS = ("server_tool_use", "mcp_tool_use", "tool_result")
 
 
 # --- single facts -------------------------------------------------------------------------
+
+
+def _model(value: Any) -> str:
+    """The model's name as it may stand in a header, a log and a row; no known name is longer or stranger."""
+    return _NOT_MODEL.sub("?", as_text(value) or "")[:MODEL_LIMIT]
 
 
 def _client(headers: Mapping[str, str]) -> str:
