@@ -3,7 +3,8 @@
 The order matters and is the same for streams and bodies: observe, commit, forward.
 What a client has received is in the database even if the proxy is killed in that
 very moment. A store that is slow or broken never holds the client up for longer
-than `COMMIT_PATIENCE_S`.
+than `COMMIT_PATIENCE_S` at a time, and the event loop, with all other clients, only once
+until it has caught up.
 """
 
 from __future__ import annotations
@@ -246,7 +247,10 @@ class Answer:
             self._not_on_disk(error)
 
     def _commit_blocking(self, outcome: Outcome) -> None:
-        """For mitmproxy's stream callback, which cannot wait otherwise."""
+        """For mitmproxy's stream callback, which cannot wait otherwise: nothing else goes on meanwhile."""
+        if self._store.behind:
+            self._commit_later(outcome)
+            return
         try:
             self._submit(outcome).result(COMMIT_PATIENCE_S)
         except Exception as error:
@@ -260,6 +264,8 @@ class Answer:
             self._not_on_disk(error)
 
     def _not_on_disk(self, error: Exception) -> None:
+        if isinstance(error, TimeoutError):
+            self._store.behind = True
         if not self._disk_failed:
             self._disk_failed = True
             self._warn("the decision is not on disk", error)

@@ -190,6 +190,28 @@ def test_a_broken_store_holds_nobody_up(
     assert "not on disk" in proxy.warnings[0]
 
 
+def test_a_store_that_hangs_is_not_waited_for_by_the_event_loop_again_and_again(
+    client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float | None] = []
+
+    class Never(Future[None]):
+        def result(self, timeout: float | None = None) -> None:
+            waited.append(timeout)
+            raise TimeoutError
+
+    store = engine(proxy).store
+    monkeypatch.setattr(store, "behind", False)
+    monkeypatch.setattr(store, "record", lambda *args, **kwargs: Never())
+    monkeypatch.setattr(store, "update", lambda *args, **kwargs: Never())
+    monkeypatch.setattr("pointsman.answer.COMMIT_PATIENCE_S", 0.01)
+    provider.script(ANSWER, ANSWER, ANSWER)
+    for _ in range(3):
+        with client.messages.stream(**ASK) as stream:
+            assert stream.get_final_text().endswith("Nine.")
+    assert len(waited) <= 1
+
+
 class _whole:
     """An answer that is not streamed, in the form of a stream."""
 

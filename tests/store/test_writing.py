@@ -217,6 +217,15 @@ def test_a_locked_database_fails_the_write_and_works_again(store: Store, path: P
     wait(store.record(PLAIN))
 
 
+def test_a_store_has_caught_up_with_its_next_commit(store: Store, path: Path) -> None:
+    store.behind = True
+    with locked(path), pytest.raises(StoreError):
+        wait(store.record(PLAIN))
+    assert store.behind
+    wait(store.record(PLAIN))
+    assert not store.behind
+
+
 def test_a_full_disk_fails_the_write_and_works_again(store: Store, path: Path) -> None:
     big = "x" * 400_000
     limited = store._submit(lambda connection: connection.execute("PRAGMA max_page_count = 40") and None)

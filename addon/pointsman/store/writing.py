@@ -59,6 +59,7 @@ class Store:
         self._busy_timeout_s = busy_timeout_s
         self._queue_limit = queue_limit
         self._salt = secrets.token_bytes(32)
+        self.behind = False  # somebody has waited in vain, and nothing has been committed since
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._open()
@@ -156,6 +157,7 @@ class Store:
             if index in failures:
                 future.set_exception(failures[index])
             else:
+                self.behind = False
                 future.set_result(None)
 
     def _ready(self) -> sqlite3.Connection:
