@@ -93,7 +93,8 @@ def _segments(body: Mapping[str, Any]) -> Iterator[tuple[bytes, Mapping[str, Any
     system = body.get("system")
     everything += [("system", block) for block in blocks_of({"content": system})] if system else []
     for index, message in enumerate(body["messages"]):
-        everything += [(f"{index}{message['role']}", block) for block in blocks_of(message)]
+        effort = (message.get("output_config") or {}).get("effort", "")
+        everything += [(f"{index}{message['role']}{effort}", block) for block in blocks_of(message)]
     for number, (place, block) in enumerate(everything):
         control = block.get("cache_control")
         if control is None and number == len(everything) - 1:

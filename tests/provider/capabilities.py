@@ -34,6 +34,8 @@ class Takes:
     efforts: frozenset[str] = EFFORTS_47
     sampling: str = "refused"  # "free", "defaults" (only temperature 1) or "refused"
     system_role: bool = True
+    effort_per_message: bool = False  # output_config on a message with the role system
+    tool_changes: bool = True  # tool_addition and tool_removal there
     forced_tool: bool = True
     prefill: bool = False
     tool_types: frozenset[str] = TOOLS_EVERYWHERE | COMPUTER_NEW | WEB_NEW
@@ -52,6 +54,8 @@ _OLD = Takes(
     thinks_unasked=False,
     efforts=frozenset(),
     sampling="free",
+    system_role=False,
+    tool_changes=False,
     prefill=True,
     tool_types=TOOLS_EVERYWHERE | COMPUTER_OLD,
     token_factor=1.0,
@@ -72,7 +76,9 @@ _47 = replace(
     sampling="refused",
     token_factor=1.3,
 )
-_5 = replace(_47, thinks_unasked=True)
+_48 = replace(_47, system_role=True, tool_changes=True)
+_5 = replace(_48, thinks_unasked=True)
+_55 = replace(_5, effort_per_message=True)
 FAST = frozenset({"standard", "fast"})
 _FABLE = replace(_5, thinking=frozenset({"adaptive"}), zero_retention=False)
 
@@ -81,7 +87,6 @@ MODELS: tuple[Takes, ...] = (
         _OLD,
         name="claude-haiku-4-5",
         aliases=("claude-haiku-4-5-20251001",),
-        system_role=False,
         cache_minimum_tokens=4096,
         prices=(1.0, 5.0),
     ),
@@ -97,19 +102,19 @@ MODELS: tuple[Takes, ...] = (
     replace(_46, name="claude-sonnet-4-6", prices=(3.0, 15.0)),
     replace(_46, name="claude-opus-4-6", speeds=FAST, prices=(5.0, 25.0)),
     replace(_47, name="claude-opus-4-7", prices=(5.0, 25.0)),
-    replace(_47, name="claude-opus-4-8", speeds=FAST, prices=(5.0, 25.0)),
-    replace(_5, name="claude-sonnet-5", sampling="defaults", prices=(2.0, 10.0)),
+    replace(_48, name="claude-opus-4-8", speeds=FAST, prices=(5.0, 25.0)),
+    replace(_5, name="claude-sonnet-5", sampling="defaults", tool_changes=False, prices=(2.0, 10.0)),
     replace(_5, name="claude-opus-5", speeds=FAST, prices=(5.0, 25.0)),
-    replace(_5, name="claude-haiku-5-5", prices=(0.1, 0.5)),
+    replace(_55, name="claude-haiku-5-5", prices=(0.1, 0.5)),
     replace(
-        _5,
+        _55,
         name="claude-sonnet-5-5",
         thinking=frozenset({"adaptive", "between_tools"}),
         forced_tool=False,
         prices=(2.0, 10.0),
     ),
     replace(
-        _5,
+        _55,
         name="claude-opus-5-5",
         thinking=frozenset({"adaptive"}),
         forced_tool=False,
@@ -117,11 +122,11 @@ MODELS: tuple[Takes, ...] = (
         prices=(4.0, 20.0),
     ),
     replace(_FABLE, name="claude-fable-5", prices=(10.0, 50.0)),
-    replace(_FABLE, name="claude-fable-5-1", forced_tool=False, prices=(10.0, 50.0)),
+    replace(_FABLE, name="claude-fable-5-1", effort_per_message=True, forced_tool=False, prices=(10.0, 50.0)),
     replace(_FABLE, name="claude-mythos-5", prices=(10.0, 50.0)),
     replace(_FABLE, name="claude-mythos-5-1", forced_tool=False, prices=(10.0, 50.0)),
     # A model that no router can know: it must be asked for by name and nothing else.
-    replace(_46, name="claude-unlisted-preview", prefill=True),
+    replace(_46, name="claude-unlisted-preview", system_role=True, prefill=True),
 )
 
 BY_NAME = {name: model for model in MODELS for name in (model.name, *model.aliases)}

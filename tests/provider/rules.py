@@ -12,6 +12,7 @@ from typing import Any
 
 from provider.capabilities import BY_NAME, Takes
 from provider.refusal import Refusal
+from provider.structure import blocks_of
 
 Json = Mapping[str, Any]
 
@@ -25,6 +26,13 @@ COUNT_TOKENS_REFUSES = frozenset(
     {"max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences", "metadata"}
 )
 MINIMUM_BUDGET = 1024
+THINKING_FIELDS = {
+    "enabled": frozenset({"type", "budget_tokens", "display", "block_binding"}),
+    "adaptive": frozenset({"type", "display", "block_binding"}),
+    "disabled": frozenset({"type"}),
+    "between_tools": frozenset({"type"}),
+}
+DISPLAYS = ("summarized", "omitted", "updates", None)
 
 
 def check_schema(body: Any, *, counting: bool) -> None:
@@ -113,7 +121,7 @@ def _check_thinking(body: Json, model: Takes) -> None:
     if thinking is None:
         return
     kind = thinking.get("type")
-    if kind not in ("enabled", "adaptive", "disabled", "between_tools"):
+    if kind not in THINKING_FIELDS:
         raise Refusal(
             f"thinking.type: Input tag '{kind}' found using 'type' does not match any of the expected tags"
         )
@@ -122,11 +130,16 @@ def _check_thinking(body: Json, model: Takes) -> None:
     if kind not in model.thinking:
         hint = " Use thinking.type 'adaptive' and output_config.effort." if kind == "enabled" else ""
         raise Refusal(f"thinking.type: '{kind}' is not supported on this model.{hint}")
-    budget = thinking.get("budget_tokens")
-    if kind != "enabled":
-        if budget is not None:
-            raise Refusal(f"thinking.{kind}.budget_tokens: Extra inputs are not permitted")
-        return
+    for key in thinking:
+        if key not in THINKING_FIELDS[kind]:
+            raise Refusal(f"thinking.{kind}.{key}: Extra inputs are not permitted")
+    if thinking.get("display") not in DISPLAYS:
+        raise Refusal(f"thinking.{kind}.display: Input should be 'summarized', 'omitted' or 'updates'")
+    if kind == "enabled":
+        _check_budget(body, thinking.get("budget_tokens"))
+
+
+def _check_budget(body: Json, budget: Any) -> None:
     if not isinstance(budget, int):
         raise Refusal("thinking.enabled.budget_tokens: Field required")
     if budget < MINIMUM_BUDGET:
@@ -188,8 +201,8 @@ def _check_tools(body: Json, model: Takes) -> None:
 def _check_conversation(body: Json, model: Takes) -> None:
     messages = body["messages"]
     for index, message in enumerate(messages):
-        if isinstance(message, dict) and message.get("role") == "system" and not model.system_role:
-            raise Refusal(f"messages.{index}.role: role 'system' is not supported on this model")
+        if isinstance(message, dict) and message.get("role") == "system":
+            _check_system_message(f"messages.{index}", message, model)
     last = messages[-1] if messages and isinstance(messages[-1], dict) else {}
     if last.get("role") == "assistant":
         if not model.prefill:
@@ -199,6 +212,19 @@ def _check_conversation(body: Json, model: Takes) -> None:
             )
         if thinking_is_on(body, model):
             raise Refusal("messages: final assistant content cannot be set when thinking is enabled")
+
+
+def _check_system_message(where: str, message: Json, model: Takes) -> None:
+    if not model.system_role:
+        raise Refusal(f"{where}.role: role 'system' is not supported on this model")
+    effort = (message.get("output_config") or {}).get("effort")
+    if effort is not None and not model.effort_per_message:
+        raise Refusal(f"{where}: output_config.effort requires a model that supports per-turn effort")
+    if effort is not None and effort not in model.efforts:
+        raise Refusal(f"{where}: output_config.effort: '{effort}' is not supported on this model.")
+    kinds = [block.get("type") for block in blocks_of(message)]
+    if not model.tool_changes and set(kinds) - {"text"}:
+        raise Refusal(f"{where}.content: mid-conversation tool changes are not supported on this model")
 
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import brotli  # type: ignore[import-untyped]
 import zstandard
-from provider import rules, structure, thinking
+from provider import betas, rules, structure, thinking
 from provider.answers import (
     Answer,
     Fault,
@@ -222,6 +222,7 @@ class StandIn:
         model = rules.find_model(body)
         record.model = body["model"]
         structure.check_structure(body)
+        betas.check_betas(body, record.request.header("anthropic-beta"))
         rules.check_parameters(body, model, zero_retention=self.zero_retention)
         record.foreign_thinking = thinking.check_thinking(body, model, record.account)
         if counting:

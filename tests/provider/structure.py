@@ -14,6 +14,7 @@ ASSISTANT_BLOCKS = frozenset(
     {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "web_search_tool_result"}
     | {"mcp_tool_use", "mcp_tool_result", "code_execution_tool_result", "fallback", "compaction"}
 )
+SYSTEM_BLOCKS = frozenset({"text", "tool_addition", "tool_removal"})
 FIELDS: dict[str, frozenset[str]] = {
     "text": frozenset({"type", "text", "cache_control", "citations"}),
     "thinking": frozenset({"type", "thinking", "signature"}),
@@ -21,6 +22,8 @@ FIELDS: dict[str, frozenset[str]] = {
     "tool_use": frozenset({"type", "id", "name", "input", "cache_control", "caller"}),
     "tool_result": frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"}),
     "image": frozenset({"type", "source", "cache_control"}),
+    "tool_addition": frozenset({"type", "tool", "cache_control"}),
+    "tool_removal": frozenset({"type", "tool", "cache_control"}),
 }
 
 
@@ -46,12 +49,14 @@ def _check_message(index: int, message: Any, *, last: bool) -> None:
     where = f"messages.{index}"
     if not isinstance(message, dict):
         raise Refusal(f"{where}: Input should be a valid dictionary")
-    for key in message:
-        if key not in ("role", "content"):
-            raise Refusal(f"{where}.{key}: Extra inputs are not permitted")
     role, content = message.get("role"), message.get("content")
     if role not in ("user", "assistant", "system"):
         raise Refusal(f"{where}.role: Input should be 'user', 'assistant' or 'system'")
+    for key in message:
+        if key not in ("role", "content") and not (role == "system" and key in ("output_config", "clear_at")):
+            raise Refusal(f"{where}.{key}: Extra inputs are not permitted")
+    if role == "system" and _check_control(where, message) and not content:
+        return
     if not isinstance(content, (str, list)):
         raise Refusal(f"{where}.content: Input should be a valid string or list")
     prefill = last and role == "assistant"
@@ -60,10 +65,23 @@ def _check_message(index: int, message: Any, *, last: bool) -> None:
             f"{where}: all messages must have non-empty content "
             "except for the optional final assistant message"
         )
-    allowed = {"user": USER_BLOCKS, "assistant": ASSISTANT_BLOCKS, "system": frozenset({"text"})}[role]
+    allowed = {"user": USER_BLOCKS, "assistant": ASSISTANT_BLOCKS, "system": SYSTEM_BLOCKS}[role]
     _check_blocks(content, f"{where}.content", allowed)
     if prefill and blocks_of(message) and str(blocks_of(message)[-1].get("text", "x")).rstrip() == "":
         raise Refusal("messages: final assistant content cannot end with trailing whitespace")
+
+
+def _check_control(where: str, message: Mapping[str, Any]) -> bool:
+    """What only a system message may hold. Does it set an effort, and so may go without content?"""
+    config = message.get("output_config")
+    if not isinstance(config, dict | None):
+        raise Refusal(f"{where}.output_config: Input should be a valid dictionary")
+    for key in config or ():
+        if key != "effort":
+            raise Refusal(f"{where}.output_config.{key}: Extra inputs are not permitted")
+    if message.get("clear_at", "never") not in ("next_user_message", "never"):
+        raise Refusal(f"{where}.clear_at: Input should be 'next_user_message' or 'never'")
+    return bool(config)
 
 
 def _check_blocks(content: Any, where: str, allowed: frozenset[str]) -> None:

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from provider import rules, structure, thinking
+from provider import betas, rules, structure, thinking
 from provider.answers import Answer, Call, Text, Think, compose
 from provider.cache import PromptCache
 from provider.capabilities import BY_NAME
@@ -19,6 +19,9 @@ DISABLED = {"thinking": {"type": "disabled"}}
 CLEAR = {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}}
 SYSTEM_ROLE = {"messages": [{"role": "user", "content": "hi"}, {"role": "system", "content": "be kind"}]}
 PREFILL = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "{"}]}
+EFFORT = {"role": "system", "content": [], "output_config": {"effort": "low"}}
+ADDITION = {"role": "system", "content": [{"type": "tool_addition", "tool": {"name": "ls"}}]}
+HI = {"role": "user", "content": "hi"}
 TOOL = {"name": "ls", "input_schema": {"type": "object"}}
 
 
@@ -56,6 +59,15 @@ def refused(body: dict[str, Any], account: str = "a") -> str:
         ("claude-sonnet-5", {"top_p": 0.5}, "top_p"),
         ("claude-haiku-4-5", {**ENABLED, "temperature": 0.5}, "temperature"),
         ("claude-haiku-4-5", SYSTEM_ROLE, "role"),
+        ("claude-opus-4-7", SYSTEM_ROLE, "role"),
+        ("claude-haiku-4-5", {"messages": [HI, EFFORT]}, "role"),
+        ("claude-opus-5", {"messages": [HI, EFFORT]}, "output_config.effort"),
+        ("claude-fable-5", {"messages": [HI, EFFORT]}, "output_config.effort"),
+        ("claude-sonnet-5", {"messages": [HI, ADDITION]}, "tool changes"),
+        ("claude-opus-5-5", {"messages": [HI, EFFORT | {"output_config": {"effort": "none"}}]}, "effort"),
+        ("claude-opus-5", {"thinking": {"type": "disabled", "display": "omitted"}}, "display"),
+        ("claude-opus-5", {"thinking": {"type": "adaptive", "display": "raw"}}, "display"),
+        ("claude-opus-5", {"thinking": {"type": "adaptive", "budget_tokens": 2048}}, "budget_tokens"),
         ("claude-opus-5-5", {"tools": [TOOL], "tool_choice": {"type": "any"}}, "tool_choice"),
         ("claude-opus-4-6", PREFILL, "prefill"),
         (
@@ -82,6 +94,12 @@ def test_a_parameter_that_the_model_cannot_take_is_refused_by_name(
         ("claude-haiku-4-5", {"temperature": 0.2, "top_k": 5}),
         ("claude-haiku-4-5", PREFILL),
         ("claude-opus-4-8", {**ADAPTIVE, **CLEAR, **SYSTEM_ROLE, "output_config": {"effort": "xhigh"}}),
+        ("claude-opus-5-5", {"messages": [HI, {**EFFORT, "content": "be kind"}]}),
+        ("claude-fable-5-1", {"messages": [HI, EFFORT]}),
+        ("claude-opus-5", {"messages": [HI, {"role": "system", "content": "x", "output_config": {}}]}),
+        ("claude-opus-4-8", {"messages": [HI, ADDITION | {"clear_at": "never"}]}),
+        ("claude-opus-4-7", {"thinking": {"type": "adaptive", "display": "updates"}}),
+        ("claude-haiku-4-5", {"thinking": {**ENABLED["thinking"], "display": "updates"}}),
         ("claude-opus-4-8", {**DISABLED, "speed": "fast"}),
         ("claude-sonnet-5", {**DISABLED, "temperature": 1}),
         ("claude-sonnet-5", CLEAR),
@@ -122,10 +140,52 @@ USER = {"role": "user", "content": "hi"}
         ([USER, {"role": "tool", "content": "x"}], "role"),
         ([USER, {"role": "user", "content": [{"type": "text", "text": "x", "x_router": 1}]}], "x_router"),
         ([USER, {"role": "user", "content": 5}], "valid string or list"),
+        ([USER, {"role": "system", "content": []}], "non-empty"),
+        ([USER, {"role": "system", "content": [], "output_config": {}}], "non-empty"),
+        ([{**USER, "output_config": {"effort": "low"}}], "messages.0.output_config"),
+        ([USER, {**EFFORT, "output_config": {"effort": "low", "format": {}}}], "output_config.format"),
+        ([USER, {**EFFORT, "output_config": "low"}], "output_config"),
+        ([USER, {**EFFORT, "clear_at": "noon"}], "clear_at"),
+        ([USER, {"role": "system", "content": [RESULT]}], "tool_result"),
     ],
 )
 def test_the_shape_of_a_conversation_is_checked(messages: list[Any], words: str) -> None:
     assert words in refused({**ASK, "model": "claude-haiku-4-5", "messages": messages})
+
+
+@pytest.mark.parametrize(
+    ("extra", "beta", "named"),
+    [
+        ({"messages": [USER, EFFORT]}, "per-turn-control-2026-07-01", "messages.1.output_config"),
+        (
+            {"messages": [USER, EFFORT]},
+            "mid-conversation-output-config-2026-07-01",
+            "messages.1.output_config",
+        ),
+        (
+            {"messages": [USER, {"role": "system", "content": "x", "clear_at": "never"}]},
+            "mid-conversation-system-clear-at-2026-08-21",
+            "messages.1.clear_at",
+        ),
+        ({"messages": [USER, ADDITION]}, "mid-conversation-tool-changes-2026-07-01", "messages.1.content"),
+        (
+            {"thinking": {"type": "adaptive", "display": "updates"}},
+            "thinking-display-updates-2026-08-18",
+            "thinking.display",
+        ),
+        (
+            {"thinking": {"type": "adaptive", "block_binding": {}}},
+            "thinking-binding-controls-2026-08-01",
+            "thinking.block_binding",
+        ),
+    ],
+)
+def test_what_is_in_beta_wants_its_header(extra: dict[str, Any], beta: str, named: str) -> None:
+    body = {**ASK, "model": "claude-opus-5-5", **extra}
+    with pytest.raises(Refusal, match=named):
+        betas.check_betas(body, "interleaved-thinking-2025-05-14")
+    betas.check_betas(body, f"interleaved-thinking-2025-05-14, {beta}")
+    betas.check_betas({**ASK, **ADAPTIVE, **SYSTEM_ROLE}, None)
 
 
 def conversation(*models: str, account: str = "a") -> dict[str, Any]:
