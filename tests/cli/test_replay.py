@@ -160,7 +160,7 @@ def test_a_bundle_and_a_configuration_can_be_named(tmp_path: Path) -> None:
     config = tmp_path / "router.yaml"
     config.write_text("enabled: false\n")
     reasons = {item["reason"] for item in decisions(FLOWS, "--config", config) if "reason" in item}
-    assert reasons == {"router is off", "forced by header"}
+    assert reasons == {"router is off"}
     result = run(FLOWS, "--bundle", "v999")
     assert result.exit_code == 1
     assert "v999" in result.output
