@@ -226,11 +226,11 @@ def test_switched_off_nothing_is_routed(make: Any) -> None:
     assert decide(make(enabled=False)).reason == Reason.DISABLED.value
 
 
-def test_switched_off_no_route_changes_the_model_but_a_request_still_can(make: Any) -> None:
+def test_switched_off_neither_a_route_nor_a_header_changes_the_model(make: Any) -> None:
     pipeline = make(FIXED, enabled=False)
-    decision = decide(pipeline)
-    assert (decision.served_model, decision.reason) == ("claude-opus-4-8", Reason.DISABLED.value)
-    assert decide(pipeline, asked=Asked(model="claude-haiku-4-5")).reason == Reason.FORCED.value
+    for asked in (Asked(), Asked(model="claude-haiku-4-5")):
+        decision = decide(pipeline, asked=asked)
+        assert (decision.served_model, decision.reason) == ("claude-opus-4-8", Reason.DISABLED.value)
 
 
 def test_a_dated_name_is_its_family_and_keeps_its_spelling(make: Any) -> None:

@@ -155,6 +155,8 @@ class Pipeline:
         return self._candidates(plan, requested, ineligible)
 
     def _forced(self, plan: Plan, ineligible: Ineligible) -> Settled | None:
+        if not self.settings.enabled:
+            return None
         if name := plan.asked.model:
             return Settled(self._named(name, plan, ineligible), "fixed", Reason.FORCED)
         # Mid tool loop a route that came or a refusal that went must not change the model: step 4 settles it.
