@@ -2,4 +2,4 @@
 
 from pointsman.cli.main import main
 
-main()
+main(prog_name="pointsman")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from cryptography import x509
 
 from pointsman import clients, engine, options, paths, probe, trust
 from pointsman.embedding import Embedder
@@ -19,7 +22,7 @@ from pointsman.scoring.bundle import Bundle
 from pointsman.scoring.inert import dormant_knobs, inert_knobs
 from pointsman.store import Store
 
-OK, WARN, FAIL, SKIP = "ok", "warn", "fail", "skip"
+OK, NOTE, WARN, FAIL, SKIP = "ok", "note", "warn", "fail", "skip"
 FOREIGN_HOST = "example.com"  # speaks TLS, belongs to no provider, and is meant to be asked
 
 
@@ -69,7 +72,7 @@ def listening(port: int, up: bool) -> Check:
         "proxy",
         FAIL,
         f"nothing answers on 127.0.0.1:{port}",
-        "start scripts/run, or name the port it runs on: pointsman doctor --port PORT",
+        f"start scripts/run, or name the port it runs on: {paths.command()} doctor --port PORT",
     )
 
 
@@ -96,19 +99,14 @@ def addresses(port: int, up: bool) -> Check:
 def certificates(authority: trust.Authority | None, hosts: list[str]) -> Iterator[Check]:
     """The CA in use: there, constrained, not about to expire, its key private."""
     if authority is None:
-        yield Check(
-            "certificates",
-            FAIL,
-            "no certificate authority of ours is in use",
-            "start scripts/run once; it makes one",
-        )
+        yield _no_authority()
         return
     if not authority.constrained:
         yield Check(
             "certificates",
             WARN,
             f"the CA in {authority.confdir} can imitate any host",
-            f"start the proxy with scripts/run, or --set confdir={paths.certs_dir()}",
+            f"start the proxy with scripts/run, or --set confdir={shlex.quote(str(paths.certs_dir()))}",
         )
     elif missing := [host for host in hosts if not authority.permits(host)]:
         yield Check(
@@ -125,8 +123,20 @@ def certificates(authority: trust.Authority | None, hosts: list[str]) -> Iterato
             "key",
             FAIL,
             f"others can read {authority.confdir / trust.CA_FILE}",
-            f"chmod 600 '{authority.confdir / trust.CA_FILE}'",
+            f"chmod 600 {shlex.quote(str(authority.confdir / trust.CA_FILE))}",
         )
+
+
+def _no_authority() -> Check:
+    if not probe.known_authorities():
+        advice = "start scripts/run once; it makes one"
+        return Check("certificates", FAIL, "there is no certificate authority yet", advice)
+    return Check(
+        "certificates",
+        FAIL,
+        "what runs on this port serves provider hosts with no certificate of ours",
+        "is it Pointsman, started by you? If so, start it again; else name Pointsman's port with --port",
+    )
 
 
 def _validity(authority: trust.Authority) -> Check:
@@ -147,11 +157,11 @@ def interception(
     """A real handshake with each provider host, verified as a client verifies it."""
     for host in hosts:
         name = f"intercepts {host}"
-        if not up or authority is None:
-            yield Check(name, SKIP, "no proxy is running" if not up else "no certificate authority is known")
+        if not up:
+            yield Check(name, SKIP, "no proxy is running")
             continue
         try:
-            leaf = probe.certificate(proxy, host, verify_with=authority.cert_file)
+            leaf = probe.certificate(proxy, host, verify_with=authority.cert_file if authority else None)
         except probe.ProbeError as error:
             yield Check(
                 name,
@@ -161,9 +171,14 @@ def interception(
                 "was made, start it again",
             )
         else:
-            yield Check(
-                name, OK, f"a certificate of {authority.name}" if authority.signed(leaf) else "verified"
-            )
+            yield _issued(name, authority, leaf)
+
+
+def _issued(name: str, authority: trust.Authority | None, leaf: x509.Certificate) -> Check:
+    if authority is None:
+        issuer = leaf.issuer.rfc4514_string()
+        return Check(name, FAIL, f"a certificate of {issuer}, which is not ours", "see certificates")
+    return Check(name, OK, f"a certificate of {authority.name}" if authority.signed(leaf) else "verified")
 
 
 def tunnel(proxy: tuple[str, int], up: bool, host: str) -> Check:
@@ -184,7 +199,7 @@ def tunnel(proxy: tuple[str, int], up: bool, host: str) -> Check:
 
 def environment(port: int, hosts: list[str]) -> Check:
     """Whether a client started from this shell would come to the proxy."""
-    name, fix = "this shell", f'eval "$(pointsman env --port {port})"'
+    name, fix = "this shell", f'eval "$({paths.command()} env --port {port})"'
     proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
     if not proxy:
         return Check(name, SKIP, "HTTPS_PROXY is not set here", f"clients of this shell need: {fix}")
@@ -233,9 +248,8 @@ def knobs(bundle: Bundle) -> Check:
     if inert:
         return Check(
             "knobs",
-            WARN,
-            f"cannot change anything in {bundle.version}: {', '.join(inert)}",
-            "nothing, unless you use them; the bundle has no data for them to act on",
+            NOTE,
+            f"{', '.join(inert)} change nothing with {bundle.version}, which has no data for them",
         )
     if dormant := dormant_knobs(bundle):
         return Check("knobs", OK, f"all act; {', '.join(dormant)} only together with another knob")
@@ -253,7 +267,7 @@ def database(settings: Settings | None) -> Check:
         return Check("database", FAIL, str(error), "see there, or name another file with router_db")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        return Check("database", WARN, f"others can read {path}", f"chmod 600 '{path}'")
+        return Check("database", WARN, f"others can read {path}", f"chmod 600 {shlex.quote(str(path))}")
     return Check("database", OK, str(path))
 
 

@@ -8,6 +8,8 @@ in the user's data directory.
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -61,3 +63,14 @@ def certs_dir() -> Path:
 def mitmproxy_confdir() -> Path:
     """mitmproxy's own confdir, in use where mitmdump is started by hand."""
     return Path.home() / ".mitmproxy"
+
+
+def command() -> str:
+    """How a shell calls this `pointsman`: by name where PATH leads to it, else by its whole path, quoted."""
+    beside = Path(sys.executable).with_name("pointsman")
+    found = shutil.which("pointsman")
+    if found and (not beside.is_file() or Path(found).samefile(beside)):
+        return "pointsman"
+    if beside.is_file():
+        return shlex.quote(str(beside))
+    return f"{shlex.quote(sys.executable)} -m pointsman"

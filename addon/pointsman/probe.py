@@ -58,13 +58,13 @@ def authority_in_use(proxy: tuple[str, int], host: str) -> trust.Authority | Non
     """The CA that signs what the running proxy serves; where none runs, the one to expect.
 
     That is the CA of `scripts/run`, else mitmproxy's own, which is in use where mitmdump is started by hand.
-    None if there is no CA yet, or the running proxy uses another one.
+    None if there is no CA yet, or if what runs there uses another one or is no proxy.
     """
     found = known_authorities()
     try:
         leaf = certificate(proxy, host)
     except ProbeError:
-        return found[0] if found else None
+        return found[0] if found and not answers(proxy) else None
     return next((authority for authority in found if authority.signed(leaf)), None)
 
 

@@ -109,6 +109,7 @@ def test_a_proxy_that_is_another_one(confdir: Path) -> None:
     assert code == 1
     assert checks["proxy"]["status"] == "ok"
     assert checks["intercepts api.anthropic.com"]["status"] == "fail"
+    assert "with no certificate of ours" in checks["certificates"]["found"]
 
 
 def hang_up(listener: socket.socket) -> None:
@@ -124,6 +125,19 @@ def test_no_certificate_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     code, checks = doctor(1)
     assert code == 1
     assert checks["certificates"]["status"] == "fail"
+
+
+def test_an_authority_that_is_not_ours(
+    proxy: InProcessProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another proxy decrypts on that port."""
+    other = tmp_path / "other"
+    trust.ensure(other, trust.provider_hosts())
+    monkeypatch.setattr(paths, "certs_dir", lambda: other)
+    code, checks = doctor(proxy.port)
+    assert code == 1
+    assert checks["certificates"]["status"] == "fail"
+    assert "which is not ours" in checks["intercepts api.anthropic.com"]["found"]
 
 
 def test_an_unconstrained_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

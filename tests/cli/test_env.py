@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,15 @@ def test_other_shells(authority: trust.Authority, shell: str) -> None:
         pytest.skip(f"needs {shell}")
     result = env("claude", *(["--shell", "fish"] if shell == "fish" else []))
     assert in_shell(result, shell)["NODE_EXTRA_CA_CERTS"] == str(authority.cert_file)
+
+
+def test_something_else_on_the_port_is_warned_about(authority: trust.Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        result = env("claude", port=port)
+    assert ours(in_shell(result))["HTTPS_PROXY"] == f"http://127.0.0.1:{port}"
+    assert "warning: what runs on port" in result.stderr
 
 
 def test_powershell_syntax() -> None:

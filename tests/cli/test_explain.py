@@ -114,7 +114,7 @@ def test_a_routed_action(database: Path) -> None:
         "claude-haiku-4-5 0.5000 0.9000 excluded: context window",
         "Clusters 7 (cosine 0.625)",
         "Knobs alpha 0.25…0.75 over 2 clusters, per model verbosity off, speed weight 0 · hash 0011",
-        'Adapted thinking: map {"type":"enabled"} → {"type":"adaptive"} (thinking)',
+        'Adapted thinking: {"type":"enabled"} → {"type":"adaptive"} (map)',
         "Stripped 2 echoed markers from the history",
         "Answer status 200, stopped by end_turn · msg_1",
         "Tokens 1,000 in, 50,000 read from cache, 200 out",

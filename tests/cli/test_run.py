@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from pointsman import paths, probe, trust
 from pointsman.cli.main import main
 from pointsman.cli.run import Arguments, read_arguments
+from pointsman.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROVIDER = "api.anthropic.com"
@@ -59,6 +61,17 @@ def test_a_port_that_is_none_is_said_before_anything_is_done(port: str) -> None:
     assert result.exit_code == 1
     assert "a port is a number" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_help_says_what_can_be_given_and_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "certs_dir", lambda: tmp_path / "certs")
+    result = CliRunner().invoke(main, ["run", "--help"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
+    assert [option.name for option in OPTIONS if f"  {option.name}" not in result.stdout] == []
+    assert not (tmp_path / "certs").exists()
 
 
 def test_a_mistake_in_the_configuration_is_said_before_anything_is_done(
@@ -154,6 +167,17 @@ def test_the_lines_to_paste_name_the_port_and_every_client(by_run: Running) -> N
     assert by_run.said.count(f"export HTTPS_PROXY=http://127.0.0.1:{by_run.port}\n") == 7
     for title in ("Claude Code", "Codex", "Gemini CLI", "opencode", "Python SDKs", "JavaScript SDKs", "curl"):
         assert re.search(rf"^# {title}", by_run.said, re.MULTILINE)
+
+
+def test_claude_codes_users_are_told_of_the_status_line(by_run: Running) -> None:
+    (line,) = re.findall(r'^#   "statusLine": (\{.*\})$', by_run.said, re.MULTILINE)
+    setting = json.loads(line)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "addon"), "HOME": str(by_run.log.parent)}
+    shown = subprocess.run(
+        setting["command"], shell=True, input=b"{}", capture_output=True, check=True, env=environment
+    )
+    assert setting["type"] == "command"
+    assert shown.stdout == b"\n"
 
 
 def test_started_by_run_only_this_machine_can_connect(by_run: Running, own_address: str) -> None:

@@ -181,6 +181,12 @@ def test_json(database: Path) -> None:
     assert [group["day"] for group in figures["by_day"]] == ["2026-11-20"]
 
 
+def test_no_actions_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite"
+    Store(path).close()
+    assert run("--db", str(path)).output == f"No actions yet in {path}.\n"
+
+
 def test_a_period_without_actions(database: Path) -> None:
     assert run("--db", str(database), "--since", "2099-01-01").output == "No actions in this period.\n"
     assert json.loads(run("--db", str(database), "--until", "2001-01-01", "--json").output)["total"][

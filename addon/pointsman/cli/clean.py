@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("clean")
+@click.command("clean", short_help="Take markers out of saved conversations.")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]...")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--no-backup", is_flag=True, help="Do not keep the old content as FILE.bak.")

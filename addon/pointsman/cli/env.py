@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from pointsman import clients, paths, probe, trust
+from pointsman.cli._words import wrapped
 from pointsman.errors import ConfigError
 
 
-@click.command("env")
-@click.argument("client", required=False, type=click.Choice(list(clients.CLIENTS)))
+@click.command("env", short_help="Print the variables that a client needs.")
+@click.argument("client", required=False, metavar="[CLIENT]", type=click.Choice(list(clients.CLIENTS)))
 @click.option(
     "-p", "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The proxy's port."
 )
@@ -25,7 +27,12 @@ from pointsman.errors import ConfigError
 def command(client: str | None, port: int, shell: str) -> None:
     """Print the variables that CLIENT needs, for all known clients if none is named.
 
-    In a shell:  eval "$(pointsman env claude)"  or  pointsman env claude --shell fish | source
+    CLIENT is claude, codex, gemini, opencode, python, node or curl.
+
+    \b
+    In bash or zsh:  eval "$(pointsman env claude)"
+    In fish:         pointsman env claude --shell fish | source
+    In PowerShell:   pointsman env claude --shell powershell | Out-String | Invoke-Expression
 
     Only commands go to standard output; notes and warnings go to standard error.
     """
@@ -34,7 +41,7 @@ def command(client: str | None, port: int, shell: str) -> None:
     for line in clients.lines(clients.exports(chosen, port, authority, bundle_of(authority)), shell):
         click.echo(line)
     for note in notes(chosen, authority):
-        click.echo(f"note: {note}", err=True)
+        wrapped(f"note: {note}", "      ", err=True)
 
 
 def authority_or_error(port: int) -> trust.Authority:
@@ -47,9 +54,11 @@ def authority_or_error(port: int) -> trust.Authority:
         raise ConfigError(
             "there is no certificate authority yet; start the proxy once (scripts/run), then ask again"
         )
-    click.echo(
+    wrapped(
         f"warning: what runs on port {port} does not serve provider hosts with a certificate of ours. Is it "
-        f"Pointsman? `pointsman doctor --port {port}` says more. The lines below are for {known[0].confdir}.",
+        f"Pointsman? `{paths.command()} doctor --port {port}` says more. The lines are for "
+        f"{known[0].confdir}.",
+        "         ",
         err=True,
     )
     return known[0]
@@ -68,7 +77,7 @@ def notes(chosen: list[clients.Client], authority: trust.Authority) -> list[str]
         found.append(
             f"the certificate authority in use ({authority.confdir}) can impersonate any host. The one that "
             "scripts/run makes can only sign for provider hosts: start the proxy with it, or with "
-            f"--set confdir={paths.certs_dir()}"
+            f"--set confdir={shlex.quote(str(paths.certs_dir()))}"
         )
     for host in sorted({client.host for client in chosen}):
         if entry := clients.bypassed(host):

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pointsman.store import Record
-    from pointsman.values import Candidate, Decision, Outcome, Usage
+    from pointsman.values import Adaptation, Candidate, Decision, Outcome, Usage
 
 
-@click.command("explain")
+@click.command("explain", short_help="Tell why an action was served by its model.")
 @click.argument("id", metavar="ID|last")
 @click.option("--db", metavar="FILE", default="", help="The database, if not the configured one.")
 @click.option("--config", metavar="FILE", default="", help="router.yaml, if not the usual one.")
@@ -31,6 +31,8 @@ def command(id: str, db: str, config: str, as_json: bool) -> None:
     from pointsman import options
     from pointsman.store import Reader
 
+    if not id.strip():
+        raise click.UsageError("ID is the id of a decision, or `last`")
     path = options.build(SimpleNamespace(router_db=db, router_config=config)).db
     with Reader(path) as reader:
         record = reader.last() if id == "last" else reader.get(id)
@@ -177,8 +179,7 @@ def _lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
     if d.bundle:
         yield "Bundle", d.bundle
     for change in d.adaptations:
-        after = f" → {change.after}" if change.after else ""
-        yield "Adapted", f"{change.parameter}: {change.verb} {change.before}{after} ({change.rule})"
+        yield "Adapted", _adapted(change)
     if d.stripped:
         yield "Stripped", f"{d.stripped} echoed marker{'' if d.stripped == 1 else 's'} from the history"
     if d.marker != "off":
@@ -186,6 +187,13 @@ def _lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
     yield from _outcome_lines(d, o)
     for warning in d.warnings:
         yield "Warning", warning
+
+
+def _adapted(change: Adaptation) -> str:
+    """`thinking: not given → {"type":"adaptive"} (map, by its rule for thinking)`."""
+    before, after = change.before or "not given", change.after or "dropped"
+    rule = "" if change.rule == change.parameter else f", by its rule for {change.rule}"
+    return f"{change.parameter}: {before} → {after} ({change.verb}{rule})"
 
 
 def _knobs(knobs: Mapping[str, Any]) -> str:

@@ -22,16 +22,16 @@ _SHOWN = (
 )  # fmt: skip
 
 
-@click.command("replay")
+@click.command("replay", short_help="Decide saved requests anew, and send nothing.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--bundle", default="", metavar="NAME|DIR", help="Score with this bundle.")
 @click.option("--config", default="", metavar="FILE", help="router.yaml, if not the usual one.")
 @click.option("--alpha", metavar="0…1", help="Weight of quality, for all clusters.")
-@click.option("--speed-weight", metavar="0…1", help="Weight of speed.")
-@click.option("--output-cost-ratio", metavar="0…10", help="Output tokens per input token.")
-@click.option("--expected-output-tokens", metavar="N", help="Length that speed is reckoned for.")
+@click.option("--speed-weight", metavar="0…1", help="Weight of speed; price has the rest up to 1.")
+@click.option("--output-cost-ratio", metavar="0…10", help="Output tokens per input token, in the price.")
+@click.option("--expected-output-tokens", metavar="N", help="Length of the answer, for the time it takes.")
 @click.option("--per-model-verbosity", metavar="true|false", help="Let talkative models cost more.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(files: tuple[Path, ...], bundle: str, config: str, as_json: bool, **knobs: str | None) -> None:
@@ -79,14 +79,14 @@ def _show(results: list[tuple[Path, Replayed]], bundle: str, console: Console) -
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("Talk", justify="right")
+    table.add_column("Session", justify="right")
     table.add_column("Turn")
     for title in ("Requested", "Served", "Why"):
         table.add_column(title, overflow="fold")
     for _, item in results:
         if (decision := item.decision) is not None:
             changed = decision.served_model != decision.requested_model
-            served = f"[bold]{escape(decision.served_model)}[/]" if changed else "="
+            served = f"[bold]{escape(decision.served_model)}[/]" if changed else "as asked"
             turn = decision.turn.value if decision.endpoint == "generate" else "count"
             why = decision.reason + (
                 f" ({len(decision.adaptations)} adapted)" if decision.adaptations else ""

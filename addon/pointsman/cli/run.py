@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +18,25 @@ import click
 
 from pointsman import clients, options, paths, probe, trust
 from pointsman.cli import env
+from pointsman.cli._words import wrapped
 from pointsman.errors import ConfigError
 
 HOST = "127.0.0.1"
+ASKING = {"--version", "--options", "--commands"}  # mitmdump answers and ends
+_HELP = """\
+Usage: scripts/run [ARGUMENTS]    (or: pointsman run [ARGUMENTS])
+
+  Make the certificates, print what to paste for each client, and start mitmdump with Pointsman on
+  127.0.0.1:8080. ARGUMENTS go to mitmdump. The most useful ones:
+
+  -p, --listen-port PORT      listen on another port
+  -m, --mode upstream:URL     go out through another proxy
+  -w, --save-stream-file FILE save the traffic, for pointsman replay; it holds keys and prompts
+  -q, --quiet                 say less
+  --set NAME=VALUE            set an option; --options prints all that mitmdump has
+
+  Options of Pointsman (docs/configuration.md says more):
+"""
 
 
 @dataclass(slots=True)
@@ -32,6 +52,7 @@ class Arguments:
 
 @click.command(
     "run",
+    short_help="Start the proxy.",
     context_settings={
         "ignore_unknown_options": True,
         "allow_interspersed_args": False,
@@ -41,12 +62,25 @@ class Arguments:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:
     """Start the proxy. ARGUMENTS go to mitmdump: -p 9000, --set router_marker=off, …"""
+    if {"-h", "--help"} & set(arguments):
+        click.echo(_help())
+        return
     told = read_arguments(arguments)
     settings = options.build(SimpleNamespace(**told.router))
     authority = _certificates(told, trust.provider_hosts(settings.provider_hosts))
-    if authority:
-        click.echo(_instructions(told, authority, settings), err=True)
+    if authority and not ASKING & set(arguments):
+        _instruct(told, authority, settings)
     _start(told, arguments)
+
+
+def _help() -> str:
+    width = min(shutil.get_terminal_size().columns, 100)
+    found = [_HELP]
+    for option in options.OPTIONS:
+        words = f" ({', '.join(option.choices)})" if option.choices else ""
+        found.append(f"  {option.name}{words}")
+        found.append(textwrap.fill(option.help, width, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    return "\n".join(found)
 
 
 def read_arguments(arguments: Sequence[str]) -> Arguments:
@@ -88,7 +122,7 @@ def _set(found: Arguments, name: str, value: str = "") -> None:
         found.confdir = Path(value).expanduser()
     elif name == "ssl_verify_upstream_trusted_ca":
         found.upstream_roots = True
-    elif name == options.CONFIG.name:
+    elif name in (options.CONFIG.name, "router_db"):
         found.router[name] = value
     elif name == "router_hosts":
         listed = found.router.setdefault(name, [])
@@ -118,23 +152,43 @@ def _certificates(told: Arguments, hosts: Sequence[str]) -> trust.Authority | No
     return ensured.authority
 
 
-def _instructions(told: Arguments, authority: trust.Authority, settings: options.Settings) -> str:
-    """What to paste for each client, by the same code as `pointsman env`."""
+def _instruct(told: Arguments, authority: trust.Authority, settings: options.Settings) -> None:
+    """Print what to paste for each client, by the same code as `pointsman env`."""
     if told.port == 0:
-        return "Port 0: mitmdump picks a port and says which; then ask `pointsman env CLIENT --port PORT`."
-    bundle = env.bundle_of(authority)
-    parts = ["Paste these lines where a client will be started.", ""]
-    for client in clients.CLIENTS.values():
-        routed = settings.surface_of(client.host)
-        parts.append(f"# {client.title}" + ("" if routed else "  (passes through untouched in this version)"))
-        parts += clients.lines(clients.exports([client], told.port, authority, bundle), "sh")
-        parts.append("")
-    parts += [f"note: {note}" for note in env.notes(list(clients.CLIENTS.values()), authority)]
-    if told.host is not None and not probe.is_loopback(told.host):
-        parts.append(
-            f"warning: the proxy will listen on {told.host or 'every interface'}, for other machines too."
+        wrapped(
+            "Port 0: mitmdump picks a port and says which; then ask "
+            f"`{paths.command()} env CLIENT --port PORT`.",
+            err=True,
         )
-    return "\n".join(parts)
+        return
+    bundle = env.bundle_of(authority)
+    wrapped("In the shell where a client will be started, paste the lines below its name.", err=True)
+    for name, client in clients.CLIENTS.items():
+        routed = settings.surface_of(client.host)
+        passes = "" if routed else "  (passes through untouched in this version)"
+        click.echo(f"\n# {client.title}{passes}", err=True)
+        for line in clients.lines(clients.exports([client], told.port, authority, bundle), "sh"):
+            click.echo(line, err=True)
+        if name == "claude":
+            click.echo(_status_line(settings), err=True)
+    click.echo(err=True)
+    for note in env.notes(list(clients.CLIENTS.values()), authority):
+        wrapped(f"note: {note}", "      ", err=True)
+    if told.host is not None and not probe.is_loopback(told.host):
+        whom = told.host or "every interface"
+        wrapped(f"warning: the proxy will listen on {whom}, for other machines too.", err=True)
+
+
+def _status_line(settings: options.Settings) -> str:
+    """How Claude Code's users see the choice: what to put into its settings, as comments of a shell."""
+    shown = f"{paths.command()} statusline"
+    if settings.db != paths.default_database():
+        shown += f" --db {shlex.quote(str(settings.db))}"
+    setting = json.dumps({"type": "command", "command": shown}, ensure_ascii=False)
+    return (
+        "# Its status line shows which model answers, with this in ~/.claude/settings.json:\n"
+        f'#   "statusLine": {setting}'
+    )
 
 
 def _start(told: Arguments, arguments: Sequence[str]) -> None:

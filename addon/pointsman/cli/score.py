@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pointsman.scoring.knobs import Overrides
 
 
-@click.command("score")
+@click.command("score", short_help="Score vectors with a bundle.")
 @click.option(
     "--bundle",
     "directory",

@@ -38,7 +38,7 @@ class Since(click.ParamType[float]):
             self.fail(f"{value!r} is neither an age (7d, 12h, 30m, 2w) nor a date (2026-11-20)", param, ctx)
 
 
-@click.command("stats")
+@click.command("stats", short_help="Show actions, tokens, cost and saving.")
 @click.option("--since", type=Since(), help="Only actions since then: 7d, 12h, 30m, 2w, or a date.")
 @click.option("--until", type=Since(), help="Only actions before then.")
 @click.option(
@@ -75,7 +75,10 @@ def command(since: float | None, until: float | None, by: str, db: str, config: 
     else:
         from rich.console import Console
 
-        _show(savings, by, Console(highlight=False))
+        if not savings.total.actions and since is None and until is None:
+            click.echo(f"No actions yet in {settings.db}.")
+        else:
+            _show(savings, by, Console(highlight=False))
 
 
 # --- for people ---------------------------------------------------------------------------

@@ -26,7 +26,7 @@ _SAVED = """
 """
 
 
-@click.command("statusline")
+@click.command("statusline", short_help="One line for Claude Code's status line.")
 @click.option("--db", metavar="FILE", default="", help="The database, if router_db names one.")
 def command(db: str) -> None:
     """Print served model, reason and saving of this conversation, for Claude Code's status line.

@@ -1,0 +1,34 @@
+"""Lines for a terminal are wrapped between words; a pipe gets them whole."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from pointsman.cli._words import wrapped
+
+LINE = "FAIL   proxy: nothing answers at /a/path/that/is/longer/than/the/terminal is/wide"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "30")
+    wrapped(LINE, "       ")
+    assert terminal.getvalue().splitlines() == [
+        "FAIL   proxy: nothing answers",
+        "       at",
+        "       /a/path/that/is/longer/than/the/terminal",
+        "       is/wide",
+    ]
+
+
+def test_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    wrapped(LINE, "       ", err=True)
+    assert capsys.readouterr().err == LINE + "\n"
