@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from pointsman import paths
 from pointsman.embedding import Embedder
-from pointsman.errors import BundleError
+from pointsman.errors import BundleError, ClientError, ConfigError
 from pointsman.options import Settings
 from pointsman.pipeline import Pipeline, Plan
 from pointsman.scoring import bundle as bundles
+from pointsman.scoring import knobs
 from pointsman.session import DEFAULT_LIMIT, Sessions
 from pointsman.store import Store
 from pointsman.surface import SURFACES, Surface
@@ -38,6 +39,7 @@ class Engine:
         """Raises ConfigError, BundleError or StoreError."""
         embedder = open_embedder()
         bundle = open_bundle(settings, embedder)
+        check_routes(settings, bundle)
         store = Store(settings.db)
         sessions = Sessions(settings.session_ttl_s, time.monotonic)
         now = time.time()
@@ -52,9 +54,11 @@ class Engine:
         bundle = self.pipeline.bundle
         if settings.bundle != self.settings.bundle:
             bundle = open_bundle(settings, self.embedder)
+        check_routes(settings, bundle)
         if settings.db != self.settings.db:
             settings = replace(settings, db=self.settings.db)
-        return Engine(replace(self.pipeline, settings=settings, bundle=bundle), self.embedder, self.store)
+        sessions = self.pipeline.sessions.lasting(settings.session_ttl_s)
+        return Engine(Pipeline(settings, bundle, sessions), self.embedder, self.store)
 
     @property
     def settings(self) -> Settings:
@@ -93,3 +97,12 @@ def open_bundle(settings: Settings, embedder: Embedder) -> bundles.Bundle:
     """The bundle that the settings name: a directory, a version, or "" for the latest."""
     directory = bundles.resolve(paths.bundles_dir(), settings.bundle)
     return bundles.load_bundle(directory, embedder=(embedder.id, embedder.dim))
+
+
+def check_routes(settings: Settings, bundle: bundles.Bundle) -> None:
+    """Raises ConfigError for a route whose knobs do not go with the bundle's: no request could use it."""
+    for route in settings.routes:
+        try:
+            knobs.merge(bundle.defaults, route.knobs, bundle.k, prefix="")
+        except ClientError as error:
+            raise ConfigError(str(error), file=str(settings.config), key=f"{route.name}: knobs") from error

@@ -52,10 +52,23 @@ class Sessions:
 
     def __init__(self, ttl_s: float, clock: Callable[[], float], limit: int = DEFAULT_LIMIT) -> None:
         self._clock = clock
+        self.ttl_s = ttl_s
         self._live: TTLCache[str, Session] = TTLCache(limit, ttl_s, timer=clock)
 
     def __len__(self) -> int:
         return len(self._live)
+
+    def items(self) -> list[tuple[str, Session]]:
+        """All that are remembered, the longest idle first."""
+        return list(self._live.items())
+
+    def lasting(self, ttl_s: float) -> Sessions:
+        """The same conversations, forgotten after `ttl_s` from now on."""
+        if ttl_s == self.ttl_s:
+            return self
+        others = Sessions(ttl_s, self._clock, int(self._live.maxsize))
+        others._live.update(self.items())
+        return others
 
     def get(self, key: str) -> Session | None:
         return self._live.get(key)

@@ -274,6 +274,31 @@ def test_a_refused_option_leaves_the_old_ones_in_force(
     assert "no bundle 'v99'" in proxy.warnings[0]
 
 
+def test_a_route_whose_knobs_do_not_fit_the_bundle_is_refused_and_not_each_request(
+    client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy, tmp_path: Path
+) -> None:
+    path = tmp_path / "router.yaml"
+    path.write_text("routes: [{name: fast, knobs: {speed_weight: 0.9}}]\n")
+    before = engine(proxy).settings
+    with proxy.setting(router_config=str(path)):
+        assert engine(proxy).settings is before
+        client.messages.create(**ASK)
+    assert provider.last.status == 200
+    assert str(path) in proxy.warnings[0] and "fast" in proxy.warnings[0]
+    assert "alpha" in proxy.warnings[0]
+
+
+def test_conversations_go_on_when_the_time_they_are_remembered_changes(
+    client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy
+) -> None:
+    ask = {**ASK, "messages": [{"role": "user", "content": "How long do you remember me?"}]}
+    client.messages.create(**ask, extra_headers={"x-router-model": HAIKU})
+    key = next(key for key, known in engine(proxy).pipeline.sessions.items() if known.model == HAIKU)
+    with proxy.setting(router_session_ttl_s=7200):
+        sessions = engine(proxy).pipeline.sessions
+        assert (sessions.ttl_s, sessions.get(key).model) == (7200, HAIKU)
+
+
 def test_a_row_that_could_not_be_written_is_written_as_soon_as_the_disk_is_back(
     client: anthropic.Anthropic,
     provider: StandIn,

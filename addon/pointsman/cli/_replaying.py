@@ -12,7 +12,7 @@ from mitmproxy import http
 from pointsman.action import Action
 from pointsman.cli._recorded import Recorded
 from pointsman.embedding import Vector
-from pointsman.engine import Engine, open_bundle, open_embedder
+from pointsman.engine import Engine, check_routes, open_bundle, open_embedder
 from pointsman.errors import BodyError, ClientError
 from pointsman.options import Settings
 from pointsman.pipeline import Pipeline
@@ -53,6 +53,7 @@ class Replay:
     def __init__(self, settings: Settings) -> None:
         embedder = open_embedder()
         bundle = open_bundle(settings, embedder)
+        check_routes(settings, bundle)
         self._now = 0.0
         sessions = Sessions(settings.session_ttl_s, lambda: self._now)
         self._engine = Engine(Pipeline(settings, bundle, sessions), embedder, _Nowhere())
