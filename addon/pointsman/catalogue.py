@@ -13,10 +13,11 @@ Capabilities of Anthropic rows (read by wire/anthropic_rules.py):
     effort_unthinking  the same while thinking is off, where that is less
     sampling           "all", "one" (temperature or top_p, not both), "none"
     system_role        whether messages may have the role `system`
+    effort_per_message whether such a message may set the effort of the turns after it
     forced_tool        whether `tool_choice` may demand a tool
     prefill            whether the last message may be the assistant's
     speed, service_tier, tool_types   values that it accepts
-    needs              what of `Facts.needs` it has: context edits by their type, inference_geo
+    needs              what of `Facts.needs` it has: context edits by their type, inference_geo, tool changes
     cache_min_tokens   the shortest prefix that its prompt cache keeps
 
 Rows of other providers carry the facts that differ per model (reasoning efforts, thinking levels, …) as data.

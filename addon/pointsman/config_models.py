@@ -31,7 +31,7 @@ KEYS: Final = ("like", "prices", "capabilities", *_LISTS, *_FIELDS)
 _WORD: Final = Text(empty=False)
 CAPABILITIES: Final[Mapping[str, Rule | None]] = MappingProxyType({
     "images": Flag(), "documents": Flag(), "tools": Flag(),
-    "system_role": Flag(), "forced_tool": Flag(), "prefill": Flag(),
+    "system_role": Flag(), "effort_per_message": Flag(), "forced_tool": Flag(), "prefill": Flag(),
     "thinking_default": Word(("on", "off")),
     "sampling": Word(("all", "one", "none")),
     "cache_min_tokens": _TOKENS,

@@ -388,9 +388,95 @@ def test_folding_changes_no_other_byte() -> None:
     assert body.render() == head + inserted + b",\n  " + answer + b"\n ]}"
 
 
+# --- what a system message holds besides text ---------------------------------------------
+
+EFFORT_LOW = {"role": "system", "content": [], "output_config": {"effort": "low"}}
+NOTE_HIGH = NOTE | {"output_config": {"effort": "high"}}
+ANSWER = {"role": "assistant", "content": "ho"}
+MORE = {"role": "user", "content": "more"}
+ADDITION = {"role": "system", "content": [{"type": "tool_addition", "tool": {"name": "t"}}]}
+
+
+def test_an_effort_per_message_stays_where_it_is_taken() -> None:
+    data = request(OPUS_55, messages=[*HELLO, NOTE_HIGH], output_config={"effort": "high"})
+    body = Body.parse(data)
+    assert adapt(body, facts_of(data), model(SONNET_55)) == []
+    assert body.render() is data
+
+
+@pytest.mark.parametrize("target", [OPUS_5, SONNET_5, OPUS_48])
+def test_an_effort_per_message_becomes_that_of_the_request(target: str) -> None:
+    adaptive = {"type": "adaptive"}
+    data = request(OPUS_55, messages=[*HELLO, NOTE_HIGH, ANSWER, EFFORT_LOW, MORE], thinking=adaptive)
+    body, done = adapted(data, target)
+    assert body["messages"] == [*HELLO, NOTE, ANSWER, MORE]
+    assert body["output_config"] == {"effort": "low"}
+    assert done == [
+        Adaptation("output_config.effort", "map", "", '"low"', "effort_per_message"),
+        Adaptation("messages[].output_config", "drop", '2 × "low"', "", "effort_per_message"),
+    ]
+
+
+def test_an_effort_per_message_that_says_the_same_only_goes() -> None:
+    """As Claude Code sends it on every turn."""
+    members = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
+    body, done = adapted(request(OPUS_55, messages=[*HELLO, NOTE_HIGH], **members), OPUS_5)
+    assert (body["messages"], body["output_config"]) == ([*HELLO, NOTE], {"effort": "high"})
+    assert [item.parameter for item in done] == ["messages[].output_config"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "effort"),
+    [
+        ([*HELLO, EFFORT_LOW], "low"),
+        ([*HELLO, NOTE_HIGH, EFFORT_LOW], "low"),
+        ([*HELLO, EFFORT_LOW, ANSWER, MORE, NOTE_HIGH], "high"),
+        ([*HELLO, ANSWER, EFFORT_LOW, MORE, ANSWER, MORE], "low"),
+        ([*HELLO, NOTE_HIGH, CALL, {"role": "user", "content": [RESULT]}, EFFORT_LOW], "high"),
+        ([*HELLO, CALL, {"role": "user", "content": [RESULT]}, EFFORT_LOW], None),
+        ([*HELLO, CALL, {"role": "user", "content": [RESULT]}, EFFORT_LOW, ANSWER, MORE], "low"),
+        ([*HELLO, NOTE | {"output_config": {}}], None),
+    ],
+)
+def test_the_effort_that_would_hold_for_the_answer_counts(messages: list[Any], effort: str | None) -> None:
+    body, _ = adapted(request(OPUS_55, messages=messages, thinking={"type": "adaptive"}), OPUS_5)
+    assert (body.get("output_config") or {}).get("effort") == effort
+    assert not any("output_config" in message for message in body["messages"])
+
+
+def test_folding_keeps_nothing_that_only_a_system_message_may_hold() -> None:
+    """A budget follows the effort that held, and what was lost is told."""
+    passing = NOTE | {"clear_at": "next_user_message", "output_config": {"effort": "low"}}
+    data = request(
+        OPUS_55,
+        max_tokens=64_000,
+        messages=[*HELLO, passing],
+        thinking={"type": "adaptive", "display": "updates"},
+    )
+    body, done = adapted(data, HAIKU)
+    assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "hello"}, REMINDER]}]
+    assert body["thinking"] == {"type": "enabled", "display": "updates", "budget_tokens": 4_000}
+    assert "output_config" not in body
+    assert [(item.parameter, item.verb) for item in done] == [
+        ("output_config.effort", "map"),
+        ("messages[].output_config", "drop"),
+        ("thinking", "map"),
+        ("output_config.effort", "drop"),
+        ("messages[].role", "map"),
+        ("messages[].clear_at", "drop"),
+    ]
+    alone, _ = adapted(request(OPUS_55, messages=[passing, *HELLO]), HAIKU)
+    assert alone["messages"] == [{"role": "user", "content": [REMINDER]}, *HELLO]
+
+
+def test_changes_of_tools_need_a_model_that_takes_them() -> None:
+    data = request(OPUS_55, messages=[*HELLO, ADDITION], thinking={"type": "adaptive"})
+    assert why_not(data, SONNET_55) == why_not(data, OPUS_48) == ""
+    assert why_not(data, SONNET_5) == why_not(data, HAIKU) == "has no tool_addition"
+
+
 # --- all at once --------------------------------------------------------------------------
 
-ANSWER = {"role": "assistant", "content": "ho"}
 TARGETS = [row.name for row in CATALOGUE.provider("anthropic") if row.target and row.name in BY_NAME]
 EDITS = st.lists(
     st.sampled_from(
@@ -405,6 +491,9 @@ TURNS = st.lists(
             [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, NOTE, ANSWER],
             [*HELLO, CALL, {"role": "user", "content": [RESULT]}, NOTE, NOTE, ANSWER],
             [*HELLO, NOTE, CALL, {"role": "user", "content": [RESULT]}, ANSWER],
+            [*HELLO, NOTE_HIGH, ANSWER, EFFORT_LOW],
+            [*HELLO, NOTE | {"clear_at": "next_user_message"}, ANSWER],
+            [*HELLO, ADDITION, ANSWER],
         ]
     ),
     max_size=4,
@@ -429,7 +518,7 @@ def requests(draw: st.DrawFn) -> bytes:
     limits = [limit for limit in (1, 1500, 4096, 64_000, 128_000) if limit <= takes.max_output_tokens]
     max_tokens = draw(st.sampled_from(limits))
     thinking = draw(thinking_of(takes, max_tokens))
-    tails = [[], [], [NOTE], [{"role": "assistant", "content": "{"}]]
+    tails = [[], [], [NOTE], [NOTE_HIGH], [{"role": "assistant", "content": "{"}]]
     kinds = [None, "computer_20250124", "computer_20251124", "web_search_20260209"]
     optional = {
         "tool_choice": st.sampled_from([{"type": "auto"}, {"type": "any"}]),
@@ -450,6 +539,8 @@ def requests(draw: st.DrawFn) -> bytes:
     messages = [*history, *HELLO, *draw(st.sampled_from(tails))]
     if not takes.system_role:
         messages = [message for message in messages if message["role"] != "system"]
+    if not takes.effort_per_message:
+        messages = [message for message in messages if "output_config" not in message]
     said = {"thinking": thinking} if thinking else {}
     return request(requested, max_tokens=max_tokens, messages=messages, tools=tools, **said, **members)
 
@@ -494,13 +585,13 @@ def test_adapting_is_deterministic_and_done_once(data: bytes) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(TURNS, TURNS)
-def test_a_conversation_folds_to_a_prefix_of_itself_continued(earlier: Any, later: Any) -> None:
+@given(TURNS, TURNS, st.sampled_from([HAIKU, OPUS_5]))
+def test_a_conversation_adapts_to_a_prefix_of_itself_continued(earlier: Any, later: Any, target: str) -> None:
     def messages(turns: Any) -> bytes:
         flat = [message for turn in turns for message in turn] + [*HELLO, NOTE]
         data = request(messages=flat)
         body = Body.parse(data)
-        adapt(body, facts_of(data), model(HAIKU))
+        adapt(body, facts_of(data), model(target))
         return (body.raw("messages") or b"").rstrip(b"]")
 
     assume(later)

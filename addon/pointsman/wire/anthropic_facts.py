@@ -85,7 +85,7 @@ def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
         service_tier=as_text(members.get("service_tier")),
         retry_count=_retry_count(headers),
         cache_ttl_s=ttl_s,
-        needs=frozenset(_needs(members)),
+        needs=frozenset(_needs(members)) | history.needs,
     )
 
 
@@ -105,6 +105,7 @@ class _History:
     system_role: bool = False
     tool_loop: bool = False
     prefill: bool = False
+    needs: set[str] = field(default_factory=set)  # what system messages hold besides text: changes of tools
     first_user_text: str = ""
     user_texts: list[str] = field(default_factory=list)
     newest_texts: list[str] = field(default_factory=list)  # of the newest message, if it is the user's
@@ -115,9 +116,12 @@ def _read_history(messages: list[Any]) -> _History:
     for message in messages:
         if not isinstance(message, dict):
             continue
-        history.system_role = history.system_role or message.get("role") == "system"
+        if message.get("role") == "system":
+            history.system_role = True
+            history.needs |= {kind for b in dicts(message.get("content")) if (kind := as_text(b.get("type")))}
         for block in _blocks(message.get("content")):
             _count_block(block, history)
+    history.needs.discard("text")
     history.user_texts = _newest_user_texts(messages)
     history.first_user_text = _first_user_text(messages)
     _read_newest(messages, history)

@@ -1,17 +1,22 @@
-"""Messages with the role `system`, for models that refuse them.
+"""Messages with the role `system`, for models that refuse them or the efforts in them.
 
-Each becomes <system-reminder> blocks at the end of the user message before it; where none stands before it,
-a user message of its own. The API itself wants such a message right after a user's (or after an assistant's
-that ends in a server tool), so tool results stay first in their message and roles keep alternating. What
-becomes of one depends on what stands before it, never on what follows: the history stays byte-stable from
-turn to turn, and with it the provider's prompt cache.
+Folding: each becomes <system-reminder> blocks at the end of the user message before it; where none stands
+before it, a user message of its own. The API itself wants such a message right after a user's (or after an
+assistant's that ends in a server tool), so tool results stay first in their message and roles keep
+alternating. What becomes of one depends on what stands before it, never on what follows: the history stays
+byte-stable from turn to turn, and with it the provider's prompt cache. For the same reason one that was to be
+shown until the next user message only (`clear_at`) stays.
+
+Efforts: such a message may change the effort of the turns after it (`output_config`). Where that is refused,
+the member goes, and a message that held nothing else.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from pointsman.errors import BodyError
 from pointsman.wire.json_spans import Body, Span, array_spans, decode, edit_array, encode
@@ -19,6 +24,7 @@ from pointsman.wire.json_spans import Body, Span, array_spans, decode, edit_arra
 OPEN: Final = "<system-reminder>\n"
 CLOSE: Final = "\n</system-reminder>"
 _SYSTEM: Final = re.compile(rb'"role"\s*:\s*"system"')
+_CONTROLS: Final = ("output_config", "clear_at")  # members that only a system message may have
 
 
 def fold_system(body: Body) -> int:
@@ -44,6 +50,8 @@ def fold_system(body: Body) -> int:
         if not blocks:
             replaced[index] = None
         elif user is None:
+            for name in _CONTROLS:
+                message.delete(name)
             message.set("role", "user")
             message.set_raw("content", b"[" + b",".join(blocks) + b"]")
             replaced[index], user = message.render(), index
@@ -54,6 +62,74 @@ def fold_system(body: Body) -> int:
     if folded:
         body.set_raw("messages", edit_array(raw, replaced))
     return folded
+
+
+def drop_efforts(body: Body) -> int:
+    """Take `output_config` out of every system message of `messages`, in place. How many had it."""
+    raw = body.raw("messages") or b"[]"
+    replaced: dict[int, bytes | None] = {}
+    for index, message in _system_messages(raw):
+        if message.has("output_config"):
+            message.delete("output_config")
+            replaced[index] = message.render() if message.get("content") else None
+    if replaced:
+        body.set_raw("messages", edit_array(raw, replaced))
+    return len(replaced)
+
+
+def asked_effort(body: Body) -> str | None:
+    """The effort that system messages ask for in the answer to come; None if they leave it as it is.
+
+    Right after a user's new input one holds for the answer to that, elsewhere from the next new input on;
+    tool results are none. It holds until the next. (Anthropic's page on per-message effort, November 2026.)
+    """
+    if not any(
+        message.has("output_config") for _, message in _system_messages(body.raw("messages") or b"[]")
+    ):
+        return None
+    effort, coming, after_input = None, None, False
+    for message in body.get("messages"):
+        if not isinstance(message, dict):
+            continue
+        if message.get("role") == "system":
+            coming = _effort(message) or coming
+        else:
+            after_input = message.get("role") == "user" and _is_new_input(message.get("content"))
+        if after_input:
+            effort = coming or effort
+            coming = None
+    return effort
+
+
+def _effort(message: Mapping[str, Any]) -> str | None:
+    config = message.get("output_config")
+    effort = config.get("effort") if isinstance(config, dict) else None
+    return effort if isinstance(effort, str) else None
+
+
+def _is_new_input(content: Any) -> bool:
+    blocks = content if isinstance(content, list) else [content]
+    return any(not isinstance(block, dict) or block.get("type") != "tool_result" for block in blocks)
+
+
+def lasting(body: Body) -> int:
+    """How many system messages were to be shown until the next user message only."""
+    found = _system_messages(body.raw("messages") or b"[]")
+    return sum(message.get("clear_at") == "next_user_message" for _, message in found)
+
+
+def _system_messages(raw: bytes) -> Iterator[tuple[int, Body]]:
+    """The system messages with their places; none where `raw` is no array."""
+    if not _SYSTEM.search(raw):
+        return
+    try:
+        spans = array_spans(raw)
+    except BodyError:
+        return
+    for index in _suspects(raw, spans):
+        message = _parse(raw, spans, index)
+        if message.get("role") == "system":
+            yield index, message
 
 
 def _suspects(raw: bytes, spans: list[Span]) -> list[int]:

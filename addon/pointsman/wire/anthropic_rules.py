@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
 from pointsman.values import Adaptation, Facts, Model
-from pointsman.wire.anthropic_fold import fold_system
+from pointsman.wire.anthropic_fold import asked_effort, drop_efforts, fold_system, lasting
 from pointsman.wire.json_spans import Body, edit_array, encode
 
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
@@ -102,15 +102,15 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
     row = model.capabilities
     done: list[Adaptation] = []
     _clamp_max_tokens(body, model, done)
+    if not row.get("effort_per_message"):
+        _hoist_effort(body, done)
     _map_thinking(body, facts, row, done)
     _clamp_effort(body, row, done)
     if not _thinks(body, row):
         _drop_clear_thinking(body, done)
     _drop_sampling(body, row, done)
-    if not row.get("system_role") and (count := fold_system(body)):
-        done.append(
-            Adaptation("messages[].role", "map", '"system"', f"{count} × <system-reminder>", "system_role")
-        )
+    if not row.get("system_role"):
+        _fold_system(body, done)
     return done
 
 
@@ -238,6 +238,20 @@ def _effort(body: Body) -> str | None:
     return effort if isinstance(effort, str) else None
 
 
+def _hoist_effort(body: Body, done: list[Adaptation]) -> None:
+    """Efforts of single turns, for a model that has one for the request: the one that would hold now."""
+    wanted, before = asked_effort(body), _effort(body)
+    if not (count := drop_efforts(body)):
+        return
+    if wanted is not None and wanted != before:
+        _edit(body, "output_config", {"effort": wanted})
+        done.append(
+            Adaptation("output_config.effort", "map", _short(before), _short(wanted), "effort_per_message")
+        )
+    dropped = f"{count} × {_short(wanted)}" if wanted else f"{count} ×"
+    done.append(Adaptation("messages[].output_config", "drop", dropped, "", "effort_per_message"))
+
+
 def _clamp_effort(body: Body, row: Row, done: list[Adaptation]) -> None:
     effort, accepted = _effort(body), row.get("effort", ())
     if not _thinks(body, row):
@@ -262,6 +276,21 @@ def _drop_sampling(body: Body, row: Row, done: list[Adaptation]) -> None:
     for name in given:
         done.append(Adaptation(name, "drop", _short(body.get(name)), "", "sampling"))
         body.delete(name)
+
+
+# --- role system --------------------------------------------------------------------------
+
+
+def _fold_system(body: Body, done: list[Adaptation]) -> None:
+    stay = lasting(body)
+    if not (count := fold_system(body)):
+        return
+    done.append(
+        Adaptation("messages[].role", "map", '"system"', f"{count} × <system-reminder>", "system_role")
+    )
+    if stay:
+        before = f'{stay} × "next_user_message"'
+        done.append(Adaptation("messages[].clear_at", "drop", before, "", "system_role"))
 
 
 # --- small edits --------------------------------------------------------------------------
