@@ -39,6 +39,11 @@ RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "hi"}
 CLAUDE = {"user_agent": "claude-cli/2.1.197 (external, sdk-cli)"}
 
 
+def claude(request_class: str) -> dict[str, str]:
+    """What Claude Code says of a request since some version before 2.1.329."""
+    return {"user_agent": "claude-cli/2.1.329", "x_claude_code_request_class": request_class}
+
+
 # --- recorded clients ---------------------------------------------------------------------
 
 
@@ -130,6 +135,17 @@ TOOLS = [{"name": "Bash", "input_schema": {}}]
             TurnKind.TITLE,
         ),
         (ask(user("Generate a title for this conversation"), assistant(), user("no")), {}, TurnKind.MAIN),
+        (ask(user("hi")), claude("main"), TurnKind.MAIN),
+        (ask(user(SUMMARY)), claude("main"), TurnKind.MAIN),
+        (ask(user("hi"), max_tokens=1), claude("main"), TurnKind.PROBE),
+        (ask(user("hi"), tools=TOOLS), claude("subagent"), TurnKind.SUBAGENT),
+        (ask(user("hi"), tools=TOOLS), claude("workflow"), TurnKind.SUBAGENT),
+        (ask(user("Sum it up."), tools=TOOLS), claude("compaction"), TurnKind.COMPACTION),
+        (ask(user("hi"), assistant(), user("on"), tools=TOOLS), claude("auxiliary"), TurnKind.CLASSIFIER),
+        (ask(user("hi"), assistant(), user("aside"), tools=TOOLS), claude("side_reply"), TurnKind.CLASSIFIER),
+        (ask(user("hi"), output_config=TITLE_SCHEMA), claude("auxiliary"), TurnKind.TITLE),
+        (ask(user("hi"), tools=TOOLS), claude("unheard_of"), TurnKind.MAIN),
+        (ask(user("hi")), {"x_claude_code_request_class": "auxiliary"}, TurnKind.MAIN),
     ],
 )
 def test_turn_kinds(request_: dict[str, Any], headers: dict[str, str], turn: TurnKind) -> None:

@@ -2,7 +2,8 @@
 
 Background work is passed on unrouted, unmarked, and writes no session, so a wrong guess is cheap
 in one direction only: taking a person's turn for background work loses a saving, the reverse puts
-a marker where a program reads. The words are Claude Code's 2.1.197 and opencode's 1.18.
+a marker where a program reads. The words are Claude Code's 2.1.197 and opencode's 1.18; Claude Code 2.1.329
+says it in a header.
 """
 
 from __future__ import annotations
@@ -36,6 +37,15 @@ _COMPACTION = re.compile(
 )
 _AGENT_HEADERS = ("x-claude-code-agent-id", "x-claude-code-parent-agent-id", "x-parent-session-id")
 _AGENT_BILLING = re.compile(r"\Ax-anthropic-billing-header:[^\n]*\bcc_is_subagent=true\b")
+_CLASS_HEADER = "x-claude-code-request-class"
+_CLASSES = {
+    "main": TurnKind.MAIN,
+    "subagent": TurnKind.SUBAGENT,
+    "workflow": TurnKind.SUBAGENT,
+    "compaction": TurnKind.COMPACTION,
+    "auxiliary": TurnKind.CLASSIFIER,
+    "side_reply": TurnKind.CLASSIFIER,  # a question aside, on a copy of the conversation
+}
 _AGENTS = ("claude-code", "opencode")  # clients that make small calls of their own
 
 
@@ -48,7 +58,7 @@ def turn_kind(
     short: bool,
     cached: bool,
 ) -> TurnKind:
-    """In this order: probe, title, compaction, sub-agent, classifier, main.
+    """In this order: probe, title, compaction, sub-agent, classifier, main; where the client says it, that.
 
     `members` are the decoded members of the request, `newest_texts` the texts of its newest message
     if that is the user's. `short` is a history of three messages at most, `cached` a request that
@@ -58,10 +68,15 @@ def turn_kind(
     texts = [text.lstrip() for text in newest_texts]
     if max_tokens is not None and max_tokens <= 4:
         return TurnKind.PROBE
+    said = _CLASSES.get(headers.get(_CLASS_HEADER) or "") if client == "claude-code" else None
+    if said is not None and said is not TurnKind.CLASSIFIER:
+        return said
     if any(text.startswith(_TITLES) or _TITLE_END.search(text[-400:]) for text in texts):
         return TurnKind.TITLE
     if _title_schema(members):
         return TurnKind.TITLE
+    if said is not None:
+        return said
     if any(_COMPACTION.search(text[:4000]) for text in texts):
         return TurnKind.COMPACTION
     if any(headers.get(name) for name in _AGENT_HEADERS) or _bills_sub_agent(members.get("system")):
