@@ -111,6 +111,17 @@ def test_a_provider_that_cannot_be_reached_is_a_502_with_a_row(
     assert raw.post("/v1/messages", json=ASK, headers=TO_HAIKU).status_code == 200
 
 
+def test_a_provider_that_is_back_is_reached_over_the_clients_old_connection(
+    connect: Sdk, proxy: InProcessProxy, provider: StandIn, rows: Rows
+) -> None:
+    """mitmproxy remembers a failed connection as long as the client's own lasts: with HTTP/2, for hours."""
+    client = connect(proxy, http2=True, max_retries=0)
+    with Addresses({"api.anthropic.com": 1}), pytest.raises(anthropic.InternalServerError):
+        client.messages.create(**ASK, extra_headers=TO_HAIKU)
+    client.messages.create(**ASK, extra_headers=TO_HAIKU)
+    client.models.list()
+
+
 def test_a_certificate_that_is_not_the_providers_is_refused(
     raw: httpx2.Client, provider: StandIn, tmp_path: Path
 ) -> None:

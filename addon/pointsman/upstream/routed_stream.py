@@ -18,6 +18,8 @@ mitmproxy's own connections. The rules:
 6. A held response larger than `HOLD_LIMIT` is delivered as it is.
 7. What is routed is read whole: mitmproxy's `stream_large_bodies` would send a body on before
    the `request` hook has seen it, with the router's headers and the model it asked for.
+8. A failed connection is tried anew by the next request of any flow. mitmproxy repeats the error
+   instead while the client's own connection lasts, which with HTTP/2 is as long as it likes.
 """
 
 from __future__ import annotations
@@ -146,6 +148,14 @@ class RoutedStream(HttpStream):
         if trailers:
             yield SendHttp(RequestTrailers(stream_id, trailers), self.context.server)
         yield SendHttp(RequestEndOfMessage(stream_id), self.context.server)
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        http_layer = self._http_layer
+        for known in http_layer.connections:
+            # The entry itself stays, for events of the connection that are still to come.
+            if known.error and not known.connected and known not in http_layer.waiting_for_establishment:
+                known.error = None
+        return (yield from super().make_server_connection())
 
     def state_wait_for_response_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
         if (
