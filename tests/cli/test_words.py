@@ -29,6 +29,15 @@ def test_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_a_command_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "30")
+    command = 'eval "$(/some/where/pointsman env --port 8090)"'
+    wrapped(f"clients of this shell need: {command}")
+    assert terminal.getvalue().splitlines() == ["clients of this shell need:", command]
+
+
 def test_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     wrapped(LINE, "       ", err=True)
     assert capsys.readouterr().err == LINE + "\n"

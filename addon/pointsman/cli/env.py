@@ -32,7 +32,7 @@ def command(client: str | None, port: int, shell: str) -> None:
     \b
     In bash or zsh:  eval "$(pointsman env claude)"
     In fish:         pointsman env claude --shell fish | source
-    In PowerShell:   pointsman env claude --shell powershell | Out-String | Invoke-Expression
+    In PowerShell:   pointsman env claude --shell powershell | Out-String | iex
 
     Only commands go to standard output; notes and warnings go to standard error.
     """

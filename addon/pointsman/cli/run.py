@@ -26,16 +26,17 @@ ASKING = {"--version", "--options", "--commands"}  # mitmdump answers and ends
 _HELP = """\
 Usage: scripts/run [ARGUMENTS]    (or: pointsman run [ARGUMENTS])
 
-  Make the certificates, print what to paste for each client, and start mitmdump with Pointsman on
-  127.0.0.1:8080. ARGUMENTS go to mitmdump. The most useful ones:
+  Make the certificates, print what to paste for each client, and start
+  mitmdump with Pointsman on 127.0.0.1:8080. ARGUMENTS go to mitmdump. The
+  most useful ones:
 
-  -p, --listen-port PORT      listen on another port
-  -m, --mode upstream:URL     go out through another proxy
-  -w, --save-stream-file FILE save the traffic, for pointsman replay; it holds keys and prompts
-  -q, --quiet                 say less
-  --set NAME=VALUE            set an option; --options prints all that mitmdump has
+  -p PORT            listen on another port
+  -m upstream:URL    go out through another proxy
+  -w FILE            save the traffic, keys and prompts too, for replay
+  -q                 say less
+  --set NAME=VALUE   set an option; --options prints all of them
 
-  Options of Pointsman (docs/configuration.md says more):
+  Options of Pointsman, for --set; docs/configuration.md says more:
 """
 
 

@@ -27,12 +27,15 @@ _SAVED = """
 
 
 @click.command("statusline", short_help="One line for Claude Code's status line.")
-@click.option("--db", metavar="FILE", default="", help="The database, if router_db names one.")
+@click.option("--db", metavar="FILE", default="", help="The database, if router_db or router.yaml names one.")
 def command(db: str) -> None:
     """Print served model, reason and saving of this conversation, for Claude Code's status line.
 
-    In ~/.claude/settings.json:
-    {"statusLine": {"type": "command", "command": "pointsman statusline"}}
+    In ~/.claude/settings.json, with the whole path if it is not on PATH:
+
+    \b
+    {"statusLine":
+      {"type": "command", "command": "pointsman statusline"}}
     """
     import sys
 
