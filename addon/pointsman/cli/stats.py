@@ -192,12 +192,15 @@ def _tokens(count: int) -> str:
 
 
 def usd(amount: float) -> str:
-    """Two digits from a dollar up, else enough to tell small amounts apart."""
-    if amount == 0 or abs(amount) >= 1:
+    """Two decimals from a dollar up; below it three digits that count, so that differences add up."""
+    import math
+
+    size = abs(amount)
+    if amount == 0 or size >= 0.9995:
         return f"${amount:,.2f}"
-    return (
-        f"${amount:.4f}" if abs(amount) >= 0.001 else f"${amount:.2g}" if abs(amount) >= 1e-4 else "<$0.0001"
-    )
+    if size < 0.00001:
+        return "<$0.00001"
+    return f"${amount:.{min(5, 2 - math.floor(math.log10(size)))}f}"
 
 
 def _money(money: Money) -> str:
