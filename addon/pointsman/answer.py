@@ -159,14 +159,22 @@ class Answer:
         return [part for part in (rest, chunk) if part]
 
     def _note(self, *, end: bool) -> None:
-        """What the client is about to see is waited for; how long a whole answer took is not."""
+        """What the client is about to see is waited for; how long a whole answer took is not. Never raises:
+
+        what has been transformed by now would be lost.
+        """
         news, self._transform.dirty = self._transform.dirty, False
-        if news or end:
+        if not (news or end):
+            return
+        try:
             outcome = self._observed(total_ms=self._elapsed_ms() if end else None)
-            if news or not outcome.complete:
-                self._commit_blocking(outcome)
-            else:
-                self._commit_later(outcome)
+        except Exception as error:
+            self._not_on_disk(error)
+            return
+        if news or not outcome.complete:
+            self._commit_blocking(outcome)
+        else:
+            self._commit_later(outcome)
 
     def _observed(self, total_ms: float | None = None) -> Outcome:
         seen = self._transform.observation

@@ -157,6 +157,25 @@ def test_a_defect_in_the_transform_loses_no_bytes(
     assert len(proxy.warnings) == 1
 
 
+@pytest.mark.parametrize("model", [HAIKU, "claude-opus-4-6"])
+def test_a_defect_in_the_accounts_loses_no_bytes(
+    client: anthropic.Anthropic,
+    provider: StandIn,
+    proxy: InProcessProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+) -> None:
+    monkeypatch.setattr("pointsman.answer.costs", Broken())
+    provider.script(Answer((Text("Nine and three quarters."),), tear=7))
+    headers = {"x-router-model": model, "x-router-marker": "text"}
+    with client.messages.stream(**ASK, extra_headers=headers) as stream:
+        said = stream.get_final_message()
+    assert (said.id, said.model) == (provider.last.message.id, OPUS)
+    assert [block.text.partition("Pointsman")[1] for block in said.content] == ["Pointsman", ""]
+    assert said.content[-1].text == "Nine and three quarters."
+    assert len(proxy.warnings) == 1
+
+
 # --- the disk -------------------------------------------------------------------------------------
 
 
