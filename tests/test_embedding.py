@@ -138,3 +138,15 @@ class TestEmbedder:
 
     def test_identity(self) -> None:
         assert (Embedder.id, Embedder.dim) == ("all-MiniLM-L6-v2-int8", 384)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_a_damaged_encoder_says_which_file_and_what_to_do(tmp_path: Path, name: str, content: bytes) -> None:
+    for file in ("model.onnx", "tokenizer.json"):
+        (tmp_path / file).symlink_to(DIRECTORY / file)
+    (tmp_path / name).unlink()
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="damaged") as raised:
+        Embedder(tmp_path)
+    assert str(tmp_path / name) in str(raised.value) and "reinstall" in str(raised.value)

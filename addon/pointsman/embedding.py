@@ -13,9 +13,10 @@ vector would otherwise depend on its neighbours.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ _FOREIGN_BLOCKS = (
     "<local-command-caveat>",
 )
 _REMINDER, _REMINDER_END = "<system-reminder>", "</system-reminder>"
+
+_MEND = "Copy bundles/embedder from the release, or reinstall the package."
 
 Vector = npt.NDArray[np.float32]  # [EMBED_DIM], L2-normalised
 
@@ -94,7 +97,8 @@ class Embedder:
     Thread-safe. One intra-op thread by default: the proxy's event loop needs the other core more
     than a text of 128 tokens needs the 1–2 ms it would gain. The last `cache_size` vectors are kept
     by a hash of their text, so that retries and tool loops of one turn embed once.
-    Raises FileNotFoundError, with what to do, if a file is missing; ValueError if the model is another kind.
+    Raises FileNotFoundError or ValueError, with what to do, if a file is missing or damaged; ValueError if
+    the model is another kind.
     """
 
     id = EMBEDDER_ID
@@ -105,14 +109,18 @@ class Embedder:
         from tokenizers import Tokenizer
 
         model, tokenizer = _file(directory, "model.onnx"), _file(directory, "tokenizer.json")
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        with _damaged(tokenizer):
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS, direction="left")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        with _damaged(model):
+            self._session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"]
+            )
         self._check_model(model)
         self._cache: LRUCache[bytes, Vector] = LRUCache(maxsize=cache_size)
         self._lock = threading.Lock()
@@ -163,11 +171,19 @@ def _key(clipped: str) -> bytes:
     return hashlib.sha256(clipped.encode()).digest()
 
 
+@contextlib.contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """Both libraries raise exceptions of their own for a file that they cannot read."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"The encoder is damaged: {path} cannot be loaded ({str(error)[:200]}). {_MEND}"
+        ) from error
+
+
 def _file(directory: Path, name: str) -> Path:
     path = directory / name
     if not path.is_file():
-        raise FileNotFoundError(
-            f"The encoder is incomplete: {path} is missing. "
-            f"Copy bundles/embedder from the release, or reinstall the package."
-        )
+        raise FileNotFoundError(f"The encoder is incomplete: {path} is missing. {_MEND}")
     return path
