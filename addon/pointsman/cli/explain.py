@@ -100,7 +100,8 @@ def _asked(d: Decision) -> str:
         "subscription": "with a subscription login",
         "none": "without a credential",
     }[d.credential_kind.value]
-    return f"{d.client} asked {d.host} for {d.requested_model} ({', '.join(about)}), {credential}."
+    client = "A client" if d.client == "unknown" else d.client
+    return f"{client} asked {d.host} for {d.requested_model} ({', '.join(about)}), {credential}."
 
 
 def _served(d: Decision) -> str:
@@ -111,7 +112,7 @@ def _served(d: Decision) -> str:
         behind = f", {d.margin:.4f} behind" if d.margin is not None else ""
         parts.append(f"It scored highest of {eligible} that could serve; the next was {d.runner_up}{behind}.")
     if d.route:
-        parts.append(f"Route {d.route} of router.yaml applied.")
+        parts.append(f'Route "{d.route}" of router.yaml applied.')
     if d.previous_model:
         change = "as before" if d.previous_model == d.served_model else f"before it was {d.previous_model}"
         parts.append(f"Conversation {d.session[:8]}: {change}.")
@@ -234,12 +235,15 @@ def _outcome_lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
 def _usage(usage: Usage) -> str:
     parts = (
         ("in", usage.input_tokens),
+        ("out", usage.output_tokens),
         ("read from cache", usage.cache_read_tokens),
         ("written to cache", usage.cache_write_tokens),
         ("written to the 1-hour cache", usage.cache_write_1h_tokens),
-        ("out", usage.output_tokens),
     )
-    return ", ".join(f"{count:,} {what}" for what, count in parts if count is not None)
+    always = ("in", "out")
+    return ", ".join(
+        f"{count:,} {what}" for what, count in parts if count or (what in always and count is not None)
+    )
 
 
 def _cost(d: Decision, o: Outcome) -> str:
