@@ -239,6 +239,10 @@ def routing(settings: Settings | None) -> Iterator[Check]:
         yield Check("bundle", FAIL, str(error), "name another one with router_bundle, or restore bundles/")
         return
     yield Check("bundle", OK, f"{bundle.version}: {len(bundle.models)} models, {bundle.k} clusters")
+    try:
+        engine.check_routes(settings, bundle)
+    except ConfigError as error:
+        yield Check("routes", FAIL, str(error), "mend it; the proxy would not start")
     yield knobs(bundle)
 
 

@@ -174,6 +174,14 @@ def test_a_mistake_in_the_configuration(tmp_path: Path) -> None:
     assert checks["bundle"]["status"] == "skip"
 
 
+def test_a_route_that_the_bundle_cannot_serve(tmp_path: Path) -> None:
+    (tmp_path / "router.yaml").write_text("routes: [{name: fast, knobs: {speed_weight: 0.9}}]\n")
+    code, checks = doctor(1)
+    assert code == 1
+    assert checks["routes"]["status"] == "fail"
+    assert "fast: knobs" in checks["routes"]["found"]
+
+
 def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "router.yaml").write_text("bundle: v9.9\n")
     code, checks = doctor(1)
