@@ -41,6 +41,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def asked(claude: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The model that this version of Claude Code asks for unless told otherwise."""
+    folder = tmp_path_factory.mktemp("asked")
+    with bare_line(folder / "line") as line:
+        line.plain().client(claude, folder / "client").prompt("Hello.")
+        models = {record.model for record in line.provider.main()}
+    assert len(models) == 1, models
+    return models.pop()
+
+
+@pytest.fixture(scope="session")
 def lines(claude: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
     """The bare line first; all others are held against it."""
     folder = tmp_path_factory.mktemp("lines")

@@ -57,7 +57,8 @@ def unthought(answer: Answer) -> Answer:
 CALL = Answer((Call("Bash", {"command": "date", "description": "Look at the clock"}),))
 THOUGHTLESS = unthought(say("09:40"))
 
-ASK = "What time does the first train in timetable.txt leave?"
+# The shipped bundle has another model for it than those that Claude Code asks for by itself.
+ASK = "Answer with the time only. Which train in timetable.txt leaves first? A) 09:12 B) 09:40"
 PLAN = (
     "Prove that the greedy schedule of the trains in timetable.txt is optimal for weighted lateness with "
     "precedence constraints, or give a counterexample, and derive the complexity of the exact algorithm."
@@ -106,7 +107,8 @@ SCENARIOS = (
             Turn(THANKS, (unthought(replace(look(), overload_after=2)), THOUGHTLESS)),
             Turn(ASK, (unthought(replace(CALL, overload_after=5)), unthought(CALL), THOUGHTLESS)),
         ),
-        {"MAX_THINKING_TOKENS": "0"},
+        # Claude Code 2.1.329 asks for a model that cannot go without thinking.
+        {"MAX_THINKING_TOKENS": "0", "ANTHROPIC_MODEL": "claude-opus-4-8"},
     ),
     Scenario(
         "connection cut",

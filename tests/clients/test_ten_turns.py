@@ -12,16 +12,15 @@ import pytest
 from clients.claude_code import ClaudeCode, Ran
 from clients.compare import table
 from clients.line import Line, bare_line, pointsman_line
-from clients.scenarios import Seen, look, say
+from clients.scenarios import ASK, Seen, look, say
 from pointsman import trust
 from provider.answers import Answer, Call, Text
 from provider.standin import SENTINEL, Record
 
 pytestmark = pytest.mark.slow
 
-ASKED = "claude-opus-4-8"
 PROMPTS = (
-    "What time does the first train in timetable.txt leave?",
+    ASK,
     "thanks, and the second one?",
     "Prove that the greedy order of departures minimises the maximum lateness, or give a counterexample, and "
     "derive the complexity of the exact algorithm when platforms have precedence constraints.",
@@ -95,21 +94,21 @@ def rows(line: Line) -> list[dict[str, Any]]:
     return [dict(row) for row in found]
 
 
-def check(line: Line, found: Conversation) -> None:
+def check(line: Line, found: Conversation, asked: str) -> None:
     line.provider.check()
     assert [run.code for run in found.runs] == [0] * len(PROMPTS), [run.errors for run in found.runs]
     assert [run.text for run in found.runs] == [f"Answer number {number}." for number in range(len(PROMPTS))]
     assert [len(turn) for turn in found.turns] == [len(script(number)) for number in range(len(PROMPTS))]
     assert {record.status for record in found.main} == {200}
     # What the client is told is what it asked for, or it would ask for the other one when it goes on.
-    assert {model for run in found.runs for model in run.models} == {ASKED}
+    assert {model for run in found.runs for model in run.models} == {asked}
     assert (found.client.folder / "work" / MINUTES).read_text() == "2\n3\n6\n7\n"
 
 
-def check_decisions(line: Line, found: Conversation) -> None:
+def check_decisions(line: Line, found: Conversation, asked: str) -> None:
     """The database knows each request, its model and its usage as the provider does."""
     made = rows(line)
-    assert {row["requested_model"] for row in made} == {ASKED}
+    assert {row["requested_model"] for row in made} == {asked}
     assert [row["served_model"] for row in made] == [record.model for record in found.main]
     assert all(record.counted and record.message for record in found.main)
     known = [(row["input_tokens"], row["cache_read_tokens"], row["output_tokens"]) for row in made]
@@ -119,36 +118,38 @@ def check_decisions(line: Line, found: Conversation) -> None:
 
 
 @pytest.fixture(scope="module")
-def bare(claude: Path, tmp_path_factory: pytest.TempPathFactory) -> Conversation:
+def bare(claude: Path, asked: str, tmp_path_factory: pytest.TempPathFactory) -> Conversation:
     folder = tmp_path_factory.mktemp("ten") / "bare"
     with bare_line(folder) as line:
         found = converse(line, claude, folder / "client")
-        check(line, found)
+        check(line, found, asked)
     return found
 
 
-def test_shipped_policy(claude: Path, bare: Conversation, tables: list[str], tmp_path: Path) -> None:
+def test_shipped_policy(
+    claude: Path, asked: str, bare: Conversation, tables: list[str], tmp_path: Path
+) -> None:
     with pointsman_line(tmp_path / "line") as line:
         authority = trust.load(tmp_path / "line" / "conf")
         assert authority is not None and authority.constrained
         found = converse(line, claude, tmp_path / "client")
         tables.append(table([("ten turns", "bare", bare.seen()), ("ten turns", "pointsman", found.seen())]))
-        check(line, found)
-        check_decisions(line, found)
-    assert set(found.models) - {ASKED}, "the prompts no longer show a change of model"
+        check(line, found, asked)
+        check_decisions(line, found, asked)
+    assert set(found.models) - {asked}, "the prompts no longer show a change of model"
     transcript = b"".join(path.read_bytes() for path in found.client.transcripts)
     assert SENTINEL.encode() not in transcript  # thinking is on, where a marker in the text would do harm
 
 
 def test_text_marker_and_a_model_that_takes_less(
-    claude: Path, bare: Conversation, tables: list[str], tmp_path: Path, haiku_config: str
+    claude: Path, asked: str, bare: Conversation, tables: list[str], tmp_path: Path, haiku_config: str
 ) -> None:
     """Haiku 4.5 takes no adaptive thinking, no effort and no system role: each main turn is adapted."""
     with pointsman_line(tmp_path / "line", "haiku", haiku_config, router_marker="text") as line:
         found = converse(line, claude, tmp_path / "client")
         tables.append(table([("ten turns, text marker", "haiku", found.seen())]))
-        check(line, found)
-        check_decisions(line, found)
+        check(line, found, asked)
+        check_decisions(line, found, asked)
     assert set(found.models) == {"claude-haiku-4-5"}
     marked = [sum(SENTINEL in block.get("text", "") for block in run.blocks) for run in found.runs]
     assert marked == [len(turn) for turn in found.turns]
