@@ -238,6 +238,8 @@ MISTAKES = [
     ("marker: Text", "1", "marker", "must be auto, text, comment or off, not 'Text'"),
     ("marker:", "1", "marker", "has no value"),
     ("marker: [text]", "1", "marker", "must be a single value, not a list"),
+    ("db: ~nobody-here/x.sqlite", "1", "db", "the home of a user who has none: '~nobody-here/x.sqlite'"),
+    ("bundle: ~nobody-here/x", "1", "bundle", "the home of a user who has none"),
     ("fail: {open: true}", "1", "fail", "must be a single value, not a mapping"),
     ("log_prompts: 1", "1", "log_prompts", "must be true or false, not '1'"),
     ("max_price_ratio: high", "1", "max_price_ratio", "must be a number, not 'high'"),

@@ -153,6 +153,8 @@ def test_routing_subscriptions_is_warned_about() -> None:
     ("settings", "message"),
     [
         ({"marker": "loud"}, "router_marker: must be auto, text, comment or off, not 'loud'"),
+        ({"db": "~nobody-here/x"}, "router_db: starts with the home of a user who has none"),
+        ({"config": "~nobody-here/x"}, "router_config: starts with the home of a user who has none"),
         ({"fail": ""}, "router_fail: must be open or closed, not ''"),
         ({"max_price_ratio": "cheap"}, "router_max_price_ratio: must be a number, not 'cheap'"),
         ({"max_price_ratio": "nan"}, "router_max_price_ratio: must be a number, not 'nan'"),

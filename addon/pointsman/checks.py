@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -29,6 +30,19 @@ class Text:
         if not isinstance(value, str) or not (value or self.empty):
             raise ValueError("must be text" if self.empty else "must be text and not empty")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Text):
+    """A path, or "" for none; `~` must mean somebody's home."""
+
+    def read(self, value: Any) -> str:
+        text = Text.read(self, value)
+        try:
+            Path(text).expanduser()
+        except RuntimeError:
+            raise ValueError(f"starts with the home of a user who has none: {text[:60]!r}") from None
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ new pipeline first and only then takes the place of the old one.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from pointsman import paths
 from pointsman.embedding import Embedder
@@ -95,7 +97,11 @@ def open_embedder() -> Embedder:
 
 def open_bundle(settings: Settings, embedder: Embedder) -> bundles.Bundle:
     """The bundle that the settings name: a directory, a version, or "" for the latest."""
-    directory = bundles.resolve(paths.bundles_dir(), settings.bundle)
+    named = settings.bundle.strip()
+    if "/" in named or os.sep in named:
+        directory = Path(named).expanduser()
+    else:
+        directory = bundles.resolve(paths.bundles_dir(), named)
     return bundles.load_bundle(directory, embedder=(embedder.id, embedder.dim))
 
 

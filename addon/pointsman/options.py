@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from pointsman import config, paths
 from pointsman.catalogue import Catalogue
-from pointsman.checks import Flag, Number, Rule, Text, Word
+from pointsman.checks import Flag, Number, Place, Rule, Text, Word
 from pointsman.config import Route
 from pointsman.errors import ConfigError
 
@@ -60,7 +60,7 @@ class Option:
 CONFIG: Final = Option(
     "config", str, "",
     "Path of router.yaml. Empty: ./router.yaml, else ~/.config/pointsman/router.yaml, if there is one.",
-    Text(),
+    Place(),
 )  # fmt: skip
 EXTRA_HOSTS: Final = Option(
     "hosts", Sequence[str], [],
@@ -76,12 +76,12 @@ SCALARS: Final = (
     Option(
         "db", str, "",
         "Path of the SQLite file with all decisions. Empty: pointsman.sqlite in the user's data directory.",
-        Text(),
+        Place(),
     ),
     Option(
         "bundle", str, "",
         "Version or directory of the bundle that models are scored with. Empty: the latest that is shipped.",
-        Text(),
+        Place(),
     ),
     Option(
         "marker", str, "auto",

@@ -13,6 +13,7 @@ from flows.record import record
 from mitmproxy import http
 from mitmproxy.addons.savehar import SaveHar
 from mitmproxy.io import FlowReader
+from pointsman import paths
 from pointsman.cli.main import main
 
 FLOWS = Path(__file__).resolve().parents[1] / "flows" / "sdk.mitm"
@@ -161,6 +162,12 @@ def test_a_bundle_and_a_configuration_can_be_named(tmp_path: Path) -> None:
     config.write_text("enabled: false\n")
     reasons = {item["reason"] for item in decisions(FLOWS, "--config", config) if "reason" in item}
     assert reasons == {"router is off"}
+    shipped = run(FLOWS)
+    directory = paths.bundles_dir() / (paths.bundles_dir() / "latest").read_text().strip()
+    assert run(FLOWS, "--bundle", directory).output == shipped.output
+    result = run(FLOWS, "--bundle", tmp_path / "v999")
+    assert result.exit_code == 1
+    assert "no such bundle directory" in result.output
     result = run(FLOWS, "--bundle", "v999")
     assert result.exit_code == 1
     assert "v999" in result.output
