@@ -14,6 +14,7 @@ ASSISTANT_BLOCKS = frozenset(
     {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "web_search_tool_result"}
     | {"mcp_tool_use", "mcp_tool_result", "code_execution_tool_result", "fallback", "compaction"}
 )
+RESULT_BLOCKS = USER_BLOCKS | {"tool_reference"}
 SYSTEM_BLOCKS = frozenset({"text", "tool_addition", "tool_removal"})
 FIELDS: dict[str, frozenset[str]] = {
     "text": frozenset({"type", "text", "cache_control", "citations"}),
@@ -22,6 +23,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "tool_use": frozenset({"type", "id", "name", "input", "cache_control", "caller"}),
     "tool_result": frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"}),
     "image": frozenset({"type", "source", "cache_control"}),
+    "tool_reference": frozenset({"type", "tool_name", "cache_control"}),
     "tool_addition": frozenset({"type", "tool", "cache_control"}),
     "tool_removal": frozenset({"type", "tool", "cache_control"}),
 }
@@ -103,7 +105,7 @@ def _check_blocks(content: Any, where: str, allowed: frozenset[str]) -> None:
         if kind == "text" and not block["text"].strip():
             raise Refusal("messages: text content blocks must contain non-whitespace text")
         if kind == "tool_result" and isinstance(block.get("content"), list):
-            _check_blocks(block["content"], f"{here}.tool_result.content", USER_BLOCKS)
+            _check_blocks(block["content"], f"{here}.tool_result.content", RESULT_BLOCKS)
         if kind == "image":
             _check_image(block.get("source"), here)
 

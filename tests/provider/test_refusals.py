@@ -125,6 +125,7 @@ def test_unknown_models_are_a_404() -> None:
 
 CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "ls", "input": {}}]}
 RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": "ok"}
+FOUND = {"type": "tool_reference", "tool_name": "ls"}
 USER = {"role": "user", "content": "hi"}
 
 
@@ -147,6 +148,7 @@ USER = {"role": "user", "content": "hi"}
         ([USER, {**EFFORT, "output_config": "low"}], "output_config"),
         ([USER, {**EFFORT, "clear_at": "noon"}], "clear_at"),
         ([USER, {"role": "system", "content": [RESULT]}], "tool_result"),
+        ([USER, {"role": "user", "content": [FOUND]}], "tool_reference"),
     ],
 )
 def test_the_shape_of_a_conversation_is_checked(messages: list[Any], words: str) -> None:
@@ -186,6 +188,11 @@ def test_what_is_in_beta_wants_its_header(extra: dict[str, Any], beta: str, name
         betas.check_betas(body, "interleaved-thinking-2025-05-14")
     betas.check_betas(body, f"interleaved-thinking-2025-05-14, {beta}")
     betas.check_betas({**ASK, **ADAPTIVE, **SYSTEM_ROLE}, None)
+
+
+def test_a_tool_result_may_name_tools_that_were_found() -> None:
+    found = {"role": "user", "content": [RESULT | {"content": [FOUND]}]}
+    accept({**ASK, "model": "claude-haiku-4-5", "messages": [USER, CALL, found]})
 
 
 def conversation(*models: str, account: str = "a") -> dict[str, Any]:
