@@ -1,9 +1,9 @@
 """Whose fault it is.
 
 Every error that Pointsman raises on purpose says who has to act: the client that
-sent the request, the upstream that answered it, the author of a bundle, or the
-author of the configuration. The message is meant for that person: it names the
-file, key or header, and what would be right.
+sent the request, the author of a bundle, or the author of the configuration. The
+message is meant for that person: it names the file, key or header, and what would
+be right.
 """
 
 from __future__ import annotations
@@ -27,10 +27,6 @@ class ClientError(PointsmanError):
 
 class BodyError(PointsmanError):
     """A body cannot be read as what its headers say it is. Never answered: the request passes unrouted."""
-
-
-class UpstreamError(PointsmanError):
-    """The provider answered with something that cannot be understood."""
 
 
 class BundleError(PointsmanError):

@@ -35,7 +35,6 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http import (
     DropStream,
-    HttpEvent,
     HttpRequestHook,
     HttpResponseHeadersHook,
     HttpStream,
@@ -262,4 +261,4 @@ def install(routes: dict[str, Route], whole: Container[str]) -> Callable[[], Non
     return restore
 
 
-__all__ = ["HttpEvent", "Route", "RouterVerdictHook", "install", "supported"]
+__all__ = ["Route", "RouterVerdictHook", "install", "supported"]
