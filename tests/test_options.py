@@ -11,7 +11,7 @@ import pytest
 from mitmproxy.options import Options
 from pointsman import config, config_models, options, paths
 from pointsman.errors import ConfigError
-from pointsman.options import OPTIONS, SCALARS, Settings, build, changed, find_config
+from pointsman.options import OPTIONS, SCALARS, Settings, build, changed, check_names, find_config
 
 
 @pytest.fixture(autouse=True)
@@ -251,3 +251,10 @@ def test_every_key_of_a_route_and_a_model_is_documented(root: Path) -> None:
     models = (root / "docs" / "models.md").read_text(encoding="utf-8")
     for name in config_models.CAPABILITIES:
         assert f"`{name}`" in models
+
+
+def test_a_name_that_no_script_defines_is_a_mistake() -> None:
+    """mitmproxy keeps it for later and says nothing."""
+    check_names(["flow_detail", "another_script"])
+    with pytest.raises(ConfigError, match=r"router_markr: .*did you mean router_marker"):
+        check_names(["another_script", "router_markr"])

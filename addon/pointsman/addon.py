@@ -71,6 +71,7 @@ class Pointsman:
     def _reconfigure(self) -> None:
         """Take up the settings in force. An error at the start is fatal; later the old ones stay."""
         try:
+            options.check_names(ctx.options.deferred)
             settings = options.build(ctx.options)
             self.engine = self.engine.with_settings(settings) if self.engine else Engine.open(settings)
         except PointsmanError as error:

@@ -9,7 +9,7 @@ some of the options as attributes, so that the command line builds the same sett
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,6 +19,7 @@ from pointsman.catalogue import Catalogue
 from pointsman.checks import Flag, Number, Place, Rule, Text, Word
 from pointsman.config import Route
 from pointsman.errors import ConfigError
+from pointsman.yaml_nodes import suggestion
 
 __all__ = ["OPTIONS", "Option", "Route", "Settings", "add_options", "build", "changed", "find_config"]
 
@@ -189,6 +190,18 @@ def add_options(loader: Loader) -> None:
     """Declare the options; called once from the addon's `load`."""
     for option in OPTIONS:
         loader.add_option(option.name, option.type, option.default, option.help, option.choices)
+
+
+def check_names(unknown: Iterable[str]) -> None:
+    """Raise ConfigError for a router_… that is none of ours.
+
+    mitmproxy keeps whatever is set and not defined in `options.deferred`, in case a script defines it later,
+    so that a typing mistake would stay silent.
+    """
+    for name in sorted(unknown):
+        if name.startswith("router_"):
+            known = tuple(option.name for option in OPTIONS)
+            raise ConfigError(f"is not an option of Pointsman{suggestion(name, known)}", key=name)
 
 
 def build(opts: Any) -> Settings:

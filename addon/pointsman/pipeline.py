@@ -413,7 +413,8 @@ def _dearer(model: Model, requested: Model, tokens: int, ratio: float) -> str:
         if price is None or limit is None:
             return f"{what} price unknown"
         if price * model.token_factor > limit * requested.token_factor * ratio * (1 + 1e-9):
-            return f"{what} price is above {ratio:g} × the requested model's"
+            limit_is = "the requested model's" if ratio == 1 else f"{ratio:g} × the requested model's"
+            return f"{what} price is above {limit_is}"
     return ""
 
 
