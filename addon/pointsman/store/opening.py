@@ -100,9 +100,7 @@ def schema_version(path: Path, connection: sqlite3.Connection) -> int:
 
     Raises StoreError if the file is another program's, or from a version newer than this one.
     """
-    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    found, owner, tables = _signs(connection)
     if owner != APPLICATION_ID and (owner or found or tables):
         raise StoreError(f"database {path} belongs to another program; set router_db to a file of its own")
     if found > SCHEMA_VERSION:
@@ -111,6 +109,21 @@ def schema_version(path: Path, connection: sqlite3.Connection) -> int:
             f" {SCHEMA_VERSION}); upgrade Pointsman, or set router_db to another file"
         )
     return found
+
+
+def _signs(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """(user_version, application_id, number of tables) of one moment: another process may be migrating."""
+    alone = not connection.in_transaction
+    if alone:
+        connection.execute("BEGIN")
+    try:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    finally:
+        if alone and connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return int(found), int(owner), int(tables)
 
 
 def identity(path: Path) -> tuple[int, int] | None:
