@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointsman.values import CredentialKind, Decision, TurnKind
+from pointsman.values import CredentialKind, Decision, Facts, TurnKind
 
 DECISION = Decision(
     id="d1",
@@ -22,4 +22,20 @@ DECISION = Decision(
     stream=True,
     strategy="cluster",
     reason="best for this kind of prompt",
+)
+
+FACTS = Facts(
+    surface="anthropic",
+    endpoint="generate",
+    requested_model="claude-opus-4-8",
+    stream=True,
+    turn=TurnKind.MAIN,
+    user_texts=("mend the points",),
+    tool_loop=False,
+    session_hint=None,
+    first_user_text="mend the points",
+    client="claude-code",
+    message_count=1,
+    input_tokens_estimate=10_000,
+    max_tokens=4_000,
 )

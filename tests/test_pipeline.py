@@ -18,27 +18,13 @@ from pointsman.scoring import knobs
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.session import Sessions
 from pointsman.values import Credential, CredentialKind, Decision, Facts, Model, TurnKind, Usage
+from samples import FACTS
 
 KEY = Credential(CredentialKind.API_KEY, "a" * 16)
 LOGIN = Credential(CredentialKind.SUBSCRIPTION, "b" * 16)
 STAMP = Stamp("id", 0.0, "api.anthropic.com")
 EASY, HARD = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 
-FACTS = Facts(
-    surface="anthropic",
-    endpoint="generate",
-    requested_model="claude-opus-4-8",
-    stream=True,
-    turn=TurnKind.MAIN,
-    user_texts=("mend the points",),
-    tool_loop=False,
-    session_hint=None,
-    first_user_text="mend the points",
-    client="claude-code",
-    message_count=1,
-    input_tokens_estimate=10_000,
-    max_tokens=4_000,
-)
 
 # Two clusters: in the first all are equally good, in the second only the dearest is any good.
 QUALITY = {"claude-haiku-4-5": (0.9, 0.1), "claude-sonnet-4-6": (0.9, 0.4), "claude-opus-4-8": (0.9, 0.9)}

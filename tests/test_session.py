@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import samples
 from pointsman.session import Session, Sessions, hint_hash, session_key
-from pointsman.values import Credential, CredentialKind, Facts, TurnKind
+from pointsman.values import Credential, CredentialKind
 
 ALICE = Credential(CredentialKind.API_KEY, "a" * 16)
 BOB = Credential(CredentialKind.API_KEY, "b" * 16)
 
-FACTS = Facts(
-    surface="anthropic",
-    endpoint="generate",
-    requested_model="claude-opus-4-8",
-    stream=True,
-    turn=TurnKind.MAIN,
-    user_texts=("fix the switch",),
-    tool_loop=False,
-    session_hint="conversation-1",
-    first_user_text="fix the switch",
-    client="claude-code",
-    message_count=1,
-    input_tokens_estimate=10,
-)
+FACTS = replace(samples.FACTS, session_hint="conversation-1")
 
 
 class Clock:
@@ -35,7 +23,7 @@ class Clock:
 
 
 def test_the_key_stays_the_same_while_the_conversation_grows() -> None:
-    later = replace(FACTS, user_texts=("fix the switch", "thanks"), message_count=7, tool_loop=True)
+    later = replace(FACTS, user_texts=("mend the points", "thanks"), message_count=7, tool_loop=True)
     assert session_key(later, ALICE) == session_key(FACTS, ALICE)
 
 

@@ -394,7 +394,7 @@ class Pipeline:
             self._goes_on(plan, ineligible).model if self._may_route(plan) else plan.facts.requested_model
         )
         decision = self._undecided(plan, stamp)
-        return replace(decision, served_model=served, strategy="passthrough", reason=Reason.FAILED.value)
+        return replace(decision, served_model=served, reason=Reason.FAILED.value)
 
 
 def _was_refused(plan: Plan, model: Model) -> bool:

@@ -37,8 +37,8 @@ def _fit(text: str) -> str:
     return _NOT_NAME.sub("_", text)[:_NAME_MAX] or "_"
 
 
-# A JSON string may hold any character raw or as \uXXXX, with hex digits in either case, and
-# `/` as `\/`. The pattern works on the literal, so that nothing else of it is re-encoded.
+# A JSON string may hold any character raw or as a \u escape, with hex digits in either case,
+# and `/` as `\/`. The pattern works on the literal, so that nothing else of it is re-encoded.
 
 
 def _literal(text: str) -> bytes:
