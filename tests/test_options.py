@@ -133,12 +133,13 @@ def test_hosts_of_file_and_option_add_up(away: Path) -> None:
     (away / "work" / "router.yaml").write_text("hosts: {anthropic: [one.example]}\n")
     settings = build(given(hosts=["anthropic=two.example:8443"]))
     assert settings.provider_hosts == {"api.anthropic.com", "one.example", "two.example"}
-    assert settings.surface_of("API.anthropic.com.") == "anthropic"
-    assert settings.surface_of("anthropic.com") is None
-    assert settings.intercepts("one.example", 443)
-    assert settings.intercepts("two.example", 8443)
-    assert not settings.intercepts("two.example", 443)
-    assert not settings.intercepts("api.anthropic.com.evil.example", 443)
+    assert settings.surfaces_of("API.anthropic.com.") == ("anthropic",)
+    assert settings.surfaces_of("anthropic.com") == ()
+    assert settings.surfaces_of("one.example", 80) == ("anthropic",)  # without TLS
+    assert settings.surfaces_of("one.example", 443)
+    assert settings.surfaces_of("two.example", 8443)
+    assert not settings.surfaces_of("two.example", 443)
+    assert not settings.surfaces_of("api.anthropic.com.evil.example", 443)
 
 
 def test_routing_subscriptions_is_warned_about() -> None:

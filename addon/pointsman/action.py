@@ -22,7 +22,9 @@ from pointsman.values import Adaptation, Decision
 from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
 
+REFUSALS = (400, 403, 404)  # what a provider says to a parameter or a model
 REFUSAL_LIMIT = 1 << 20  # bytes, decoded
+_ASKED = "what the router asks for"
 
 Embed = Callable[[str], Awaitable[Vector]]
 
@@ -38,6 +40,7 @@ class Action:
     client_id: str
     started: float
     body: Body | None = None  # without markers; None while it is not understood
+    path: str = ""  # to be sent; set with the body
     stripped: int = 0
     request_bytes: int = 0
     plan: Plan | None = None
@@ -50,6 +53,7 @@ class Action:
         body = Body.parse(data)
         self.stripped = self.surface.strip(body)
         self.request_bytes = len(data)
+        self.path = self.request.path
         self.body = body
         return body
 
@@ -60,9 +64,10 @@ class Action:
         headers = _looked_up(self.request.headers)
         asked = read_asked(headers)
         body = self.read()
-        facts = surface.read_facts(body, headers, self.endpoint)
-        credential = surface.credential(headers, engine.salt)
-        self.plan = plan = engine.pipeline.plan(facts, credential, asked, surface.ineligible)
+        facts = surface.read_facts(body, headers, self.path, self.endpoint)
+        credential = surface.credential(headers, self.path, engine.salt)
+        host = self.request.pretty_host
+        self.plan = plan = engine.pipeline.plan(facts, credential, asked, surface.ineligible, host)
         vector, embed_ms = None, None
         if plan.settled is None:
             before = time.perf_counter()
@@ -97,32 +102,60 @@ class Action:
         return replace(decision, detail=f"{type(error).__name__}: {error}"[:300])
 
     def once_more(self, refusal: http.Response) -> Decision | None:
-        """After this 400 to an adapted request: the decision to send it as the client made it.
+        """After this refusal: the decision with which the action is sent a second time, its body ready.
 
-        None where its message names nothing that was adapted: then the refusal is the client's to see.
-        Raises BodyError if there is no message to be read.
+        What the surface knows a remedy for, and what the router only added for itself, is taken out, and the
+        model stays. Where the message names the model or a parameter that was adapted to it, the request goes
+        as the client made it. None otherwise: then the refusal is the client's to see. Raises BodyError if
+        there is no message to be read.
         """
         assert self.plan is not None and self.answer is not None
-        refused = self.answer.decision
+        refused, sessions = self.answer.decision, self.engine.pipeline.sessions
         coding = refusal.headers.get("content-encoding", "")
         data = encoding.decode(refusal.raw_content or b"", coding, REFUSAL_LIMIT)
-        named = _named(self.surface.error_message(data), refused.adaptations)
-        if named is None:
+        if remedies := self.surface.remedy(self.read(), data):
+            decision = self._rewrite(refused)
+            detail = f"the provider refused {', '.join(item.parameter for item in remedies)}"
+            return replace(decision, adaptations=(*remedies, *decision.adaptations), detail=detail)
+        message = self.surface.error_message(data).lower()
+        named = _named(message, refused.adaptations)
+        if named is not None and named.verb == "add":
+            sessions.refused_account(self.plan.account, _ASKED)
+            self.read()
+            return replace(self._rewrite(refused), detail=f"the provider refused {named.parameter}")
+        parameter = named.parameter if named else self._refused_model(message)
+        if not parameter:
             return None
+        sessions.refused(refused.session, refused.served_model, self.plan.facts.requested_model)
         self.read()
-        requested = self.plan.facts.requested_model
         return replace(
             refused,
-            served_model=requested,
+            served_model=self.plan.facts.requested_model,
             reason=Reason.REFUSED.value,
-            detail=f"{refused.served_model} was picked and refused {named}",
+            detail=f"{refused.served_model} was picked and refused {parameter}",
+            adaptations=(),
             marker="off",
         )
+
+    def _refused_model(self, message: str) -> str:
+        """The picked model's name, if that is what the refusal is about: this account may not have it."""
+        assert self.plan is not None and self.answer is not None
+        decision = self.answer.decision
+        name = decision.served_model
+        if name in ("", decision.requested_model) or decision.reason == Reason.FORCED:
+            return ""
+        if name.lower() not in message:
+            return ""
+        model = self.engine.settings.catalogue.resolve(name)
+        self.engine.pipeline.sessions.refused_account(self.plan.account, model.name if model else name)
+        return name
 
     def outgoing(self, decision: Decision | None) -> http.Request:
         """The request to send: the client's own but for the body's edits and the router's headers."""
         outgoing = self.request.copy()
         drop_router_headers(outgoing)
+        if self.body is not None:
+            outgoing.path = self.path
         if decision is not None and decision.changes_answer:
             # What is going to be changed should not arrive compressed.
             outgoing.headers["accept-encoding"] = "identity"
@@ -134,10 +167,13 @@ class Action:
         return outgoing
 
     def may_retry(self, response: http.Response) -> bool:
-        """Is this a first 400 to a request in which a parameter was changed?"""
+        """Is this a first refusal of a request that went otherwise than the client made it, or may have?"""
         answer = self.answer
         return bool(
-            answer and answer.retried is None and response.status_code == 400 and answer.decision.adaptations
+            answer
+            and answer.retried is None
+            and response.status_code in REFUSALS
+            and answer.decision.changes_answer
         )
 
     def _rewrite(self, decision: Decision) -> Decision:
@@ -145,24 +181,21 @@ class Action:
         assert self.body is not None and self.plan is not None
         facts, surface = self.plan.facts, self.surface
         model = self.engine.settings.catalogue.resolve(decision.served_model)
-        adaptations: tuple[Adaptation, ...] = ()
+        adaptations: list[Adaptation] = []
         if decision.served_model != facts.requested_model:
             if model is not None and model is not self.plan.requested:
-                adaptations = tuple(surface.adapt(self.body, facts, model))
-            surface.set_model(self.body, decision.served_model)
-        default = model.capabilities.get("thinking_default") if model else None
-        marker = self.engine.marker_mode(
-            self.plan,
-            decision,
-            allowed=surface.marker_allowed(facts),
-            thinks=surface.thinks(self.body, default),
-        )
+                adaptations += surface.adapt(self.body, facts, model)
+            self.path = surface.set_model(self.body, self.path, decision.served_model)
+        asks = decision.changes_answer and decision.endpoint == "generate"
+        if asks and not self.engine.pipeline.sessions.lacks(self.plan.account, _ASKED):
+            adaptations += surface.ask(self.body, facts)
+        modes = surface.marker_modes(self.body, facts, model)
         return replace(
             decision,
-            adaptations=adaptations,
+            adaptations=tuple(adaptations),
             stripped=self.stripped,
             request_bytes=self.request_bytes,
-            marker=marker,
+            marker=self.engine.marker_mode(self.plan, decision, modes),
         )
 
     def _stamp(self) -> Stamp:
@@ -184,17 +217,19 @@ def drop_router_headers(request: http.Request) -> None:
         del request.headers[name]
 
 
-def _named(message: str, adaptations: tuple[Adaptation, ...]) -> str | None:
-    """The adapted parameter that a refusal names, by its own name or that of what it is part of.
+def _named(message: str, adaptations: tuple[Adaptation, ...]) -> Adaptation | None:
+    """What a refusal names of the adaptations, by its parameter's own name or that of what it is part of.
 
-    `messages` names nothing: every complaint about the history begins with it.
+    What holds the history names nothing: every complaint about it begins with that. `message` is lower case.
     """
-    lowered = message.lower()
     for adaptation in adaptations:
-        parts = set(adaptation.parameter.lower().replace("[]", "").split(".")) - {"", "messages"}
-        if any(part in lowered for part in parts):
-            return adaptation.parameter
+        parts = set(adaptation.parameter.lower().replace("[]", "").split(".")) - _HISTORY
+        if any(part in message for part in parts):
+            return adaptation
     return None
+
+
+_HISTORY = {"", "messages", "input", "contents"}
 
 
 def _any(facts: object, model: object) -> str:

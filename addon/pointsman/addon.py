@@ -115,7 +115,7 @@ class Pointsman:
         address = data.context.server.address
         host, port = address[:2] if address else ("", 443)
         names = (host, data.client_hello.sni)
-        if not (self.engine and any(name and self.engine.settings.intercepts(name, port) for name in names)):
+        if not (self.engine and any(name and self.engine.settings.surfaces_of(name, port) for name in names)):
             data.ignore_connection = True
 
     def client_disconnected(self, client: connection.Client) -> None:
@@ -127,12 +127,12 @@ class Pointsman:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Bodies that are routed are read whole, whatever `stream_large_bodies` says; others only pass."""
-        surface = self._surface(flow)
-        if self.engine is None or surface is None:
+        if self.engine is None or not self._speaks(flow):
             return
-        endpoint = surface.recognise(flow.request.method, flow.request.path)
-        flow.request.stream = endpoint is None
-        if endpoint:
+        found = self._recognise(flow)
+        flow.request.stream = found is None
+        if found:
+            surface, endpoint = found
             self._watch_config()
             self.actions[flow.id] = Action(
                 surface, endpoint, self.engine, flow.request, flow.client_conn.id, time.monotonic()
@@ -148,7 +148,10 @@ class Pointsman:
         router is answered with an error.
         """
         action = self.actions.get(flow.id)
-        if action is None or flow.response or flow.error:
+        if flow.response or flow.error:
+            return
+        if action is None:
+            self._refuse_socket(flow)
             return
         try:
             decision = await action.decide(self._embed)
@@ -162,6 +165,16 @@ class Pointsman:
             self._survive(flow, action, error)
         else:
             self._send(flow, action, decision)
+
+    def _refuse_socket(self, flow: http.HTTPFlow) -> None:
+        """A model API over a WebSocket cannot be routed yet; told so, clients go on with plain requests."""
+        if self.engine is None or self.engine.settings.websocket != "refuse":
+            return
+        found = self._recognise(flow, "POST") if _opens_socket(flow.request) else None
+        if found:
+            body = found[0].error_body(426, "Pointsman routes plain requests: POST to the same path instead")
+            headers = {"content-type": "application/json", "upgrade": "HTTP/1.1", "connection": "upgrade"}
+            flow.response = http.Response.make(426, body, headers)
 
     async def _embed(self, text: str) -> Vector:
         """In a thread, so that the event loop never waits; what is remembered needs none."""
@@ -190,8 +203,15 @@ class Pointsman:
 
     def _send(self, flow: http.HTTPFlow, action: Action, decision: Decision) -> None:
         engine = action.engine
+        assert action.plan is not None
         action.answer = Answer(
-            decision, action.surface, engine.store, engine.settings.catalogue, time.monotonic, action.started
+            decision,
+            action.plan.facts,
+            action.surface,
+            engine.store,
+            engine.settings.catalogue,
+            time.monotonic,
+            action.started,
         )
         asked, served = decision.requested_model, decision.served_model
         arrow = served if served == asked else f"{asked} → {served}"
@@ -212,7 +232,7 @@ class Pointsman:
     # --- answer -------------------------------------------------------------------------
 
     async def router_verdict(self, flow: http.HTTPFlow) -> None:
-        """A provider said 400 to an adapted request: once more as the client made it, if that is why."""
+        """A provider refused what went otherwise than the client made it: once more, if that is why."""
         action, route = self.actions.get(flow.id), self.routes.get(flow.id)
         if not (action and action.answer and route and route.held):
             return
@@ -224,8 +244,7 @@ class Pointsman:
             return
         if decision is None:
             return
-        log.warning("%s; sent again as the client made it (decision %s)", decision.detail, decision.id)
-        action.engine.pipeline.sessions.refused(refused.session, refused.served_model, decision.served_model)
+        log.warning("%s; sent again without that (decision %s)", decision.detail, decision.id)
         action.answer.decision = decision
         action.answer.retried = decision.detail
         route.outgoing = action.outgoing(decision)
@@ -243,7 +262,7 @@ class Pointsman:
                 action.engine.pipeline.sessions.served(
                     decision.session, decision.served_model, decision.requested_model
                 )
-        elif self._surface(flow) and not flow.response.stream:
+        elif self._speaks(flow) and not flow.response.stream:
             flow.response.stream = True
 
     async def response(self, flow: http.HTTPFlow) -> None:
@@ -266,8 +285,17 @@ class Pointsman:
 
     # --- helpers ------------------------------------------------------------------------
 
-    def _surface(self, flow: http.HTTPFlow) -> Surface | None:
-        return self.engine.surface_of(flow.request.pretty_host) if self.engine else None
+    def _speaks(self, flow: http.HTTPFlow) -> bool:
+        """Is the request for a host whose surfaces we know?"""
+        request = flow.request
+        return bool(self.engine and self.engine.settings.surfaces_of(request.pretty_host, request.port))
+
+    def _recognise(self, flow: http.HTTPFlow, method: str = "") -> tuple[Surface, str] | None:
+        assert self.engine is not None
+        request = flow.request
+        return self.engine.recognise(
+            request.pretty_host, request.port, method or request.method, request.path
+        )
 
     def _watch_config(self) -> None:
         """Take up a changed router.yaml: a look at the clock on most calls, one `stat` a second."""
@@ -282,6 +310,11 @@ def _set_by_user(option: str) -> bool:
     """Was this option set at all, be it to its default? mitmproxy's `has_changed` cannot tell."""
     entry = ctx.options._options.get(option)
     return entry is not None and entry.value is not optmanager.unset
+
+
+def _opens_socket(request: http.Request) -> bool:
+    upgrade: str = request.headers.get("upgrade", "")
+    return request.method == "GET" and upgrade.lower() == "websocket"
 
 
 def _is_loopback(host: str) -> bool:

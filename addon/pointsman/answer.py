@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
 from mitmproxy import http
 
@@ -22,9 +21,10 @@ from pointsman.catalogue import Catalogue
 from pointsman.errors import BodyError
 from pointsman.pipeline import costs
 from pointsman.store import Store
-from pointsman.surface import Surface
-from pointsman.values import Decision, Outcome
+from pointsman.surface import Surface, Transform
+from pointsman.values import NO_CHANGES, Changes, Decision, Facts, Outcome
 from pointsman.wire import encoding, marker
+from pointsman.wire.observation import Observation
 
 log = logging.getLogger("pointsman")
 
@@ -39,6 +39,7 @@ class Answer:
     def __init__(
         self,
         decision: Decision,
+        facts: Facts,
         surface: Surface,
         store: Store,
         models: Catalogue,
@@ -46,6 +47,7 @@ class Answer:
         started: float,
     ) -> None:
         self.decision = decision
+        self.facts = facts
         self.surface = surface
         self.retried: str | None = None
         self._store = store
@@ -54,7 +56,7 @@ class Answer:
         self._started = started
         self._row: Future[None] | None = None
         self._head = Outcome()  # what the response head said
-        self._transform: Any = None
+        self._transform: Transform | None = None
         self._decoder: encoding.Decoder | None = None
         self._raw = False  # the transform failed: bytes pass as they are
         self._disk_failed = False
@@ -72,8 +74,7 @@ class Answer:
                 ttfb_ms=self._elapsed_ms(),
                 retried=self.retried,
             )
-            if response.status_code == 200 and _is_event_stream(response):
-                self._follow_stream(flow, response)
+            if response.status_code == 200 and self._follow_stream(flow, response):
                 await self._commit(self._head)
             # A head without a stream leaves together with its body, and is committed with it.
             self._show(response)
@@ -85,9 +86,17 @@ class Answer:
         response.headers["x-router-strategy"] = decision.strategy
         response.headers["x-router-decision"] = decision.id
         response.headers["x-router-session"] = decision.session
+        if decision.served_model != decision.requested_model:
+            for name in self.surface.MODEL_HEADERS:
+                if name in response.headers:
+                    response.headers[name] = decision.requested_model
 
-    def _follow_stream(self, flow: http.HTTPFlow, response: http.Response) -> None:
-        self._transform = self.surface.StreamTransform(**self._changes())
+    def _follow_stream(self, flow: http.HTTPFlow, response: http.Response) -> bool:
+        """Whether the answer is a stream; then it is followed from here on."""
+        content_type: str = response.headers.get("content-type", "")
+        self._transform = self.surface.stream(content_type, self.facts, self._changes())
+        if self._transform is None:
+            return False
         changes = self.decision.changes_answer
         coding = response.headers.get("content-encoding", "")
         if coding and coding.strip().lower() != "identity":
@@ -96,57 +105,57 @@ class Answer:
             except BodyError as error:
                 self._warn("the answer is not understood and passes as it is", error)
                 response.stream = True
-                return
+                return True
             if changes:
                 del response.headers["content-encoding"]
         if changes and response.headers.pop("content-length", None) is not None and not flow.request.is_http2:
             response.headers["transfer-encoding"] = "chunked"
         response.stream = self._feed_changed if changes else self._feed_observed
+        return True
 
-    def _changes(self) -> dict[str, Any]:
-        """What is changed in the answer, by the names that the surface's functions give it; None: nothing.
-
-        A model that was not asked for is named by the one that was: clients adopt what they read.
-        """
+    def _changes(self) -> Changes:
+        """What is changed in the answer."""
         decision = self.decision
-        changes: dict[str, Any] = dict.fromkeys(("requested_model", "marker_text", "comment", "x_router"))
-        if decision.served_model != decision.requested_model:
-            changes["requested_model"] = decision.requested_model
-        if decision.marker == "text":
-            changes["marker_text"] = marker.make(decision.served_model, decision.reason)
-        elif decision.marker == "comment":
-            changes["comment"] = marker.comment(decision.served_model, decision.reason)
-        if decision.changes_answer:
-            changes["x_router"] = {
+        if not decision.changes_answer:
+            return NO_CHANGES
+        served, requested, reason = decision.served_model, decision.requested_model, decision.reason
+        return Changes(
+            requested_model=requested if served != requested else None,
+            marker_text=marker.make(served, reason) if decision.marker == "text" else None,
+            comment=marker.comment(served, reason) if decision.marker == "comment" else None,
+            x_router={
                 "decision": decision.id,
-                "model": decision.served_model,
-                "requested": decision.requested_model,
+                "model": served,
+                "requested": requested,
                 "strategy": decision.strategy,
-                "reason": decision.reason,
-            }
-        return changes
+                "reason": reason,
+            },
+            added=frozenset(item.parameter for item in decision.adaptations if item.verb == "add"),
+        )
 
     # --- stream -------------------------------------------------------------------------
 
     def _feed_changed(self, chunk: bytes) -> list[bytes]:
         """mitmproxy calls this with each chunk, and with b"" at the end. Never raises."""
+        assert self._transform is not None
         if self._raw:
             return [chunk] if chunk else []
         try:
             plain = self._decoder.feed(chunk) if self._decoder and chunk else chunk
-            out: list[bytes] = self._transform.feed(plain) if chunk else self._transform.flush()
-            self._note(end=not chunk)
+            out = self._transform.feed(plain) if chunk else self._transform.flush()
+            self._note(self._transform, end=not chunk)
             return out
         except Exception as error:
             return self._pass_raw(error, chunk)
 
     def _feed_observed(self, chunk: bytes) -> list[bytes]:
         """As above for a stream that is not changed: observed first, then the very bytes."""
+        assert self._transform is not None
         if not self._raw:
             try:
                 plain = self._decoder.feed(chunk) if self._decoder and chunk else chunk
                 self._transform.feed(plain) if chunk else self._transform.flush()
-                self._note(end=not chunk)
+                self._note(self._transform, end=not chunk)
             except Exception as error:
                 self._raw = True
                 self._warn("the answer is no longer observed", error)
@@ -155,19 +164,19 @@ class Answer:
     def _pass_raw(self, error: Exception, chunk: bytes) -> list[bytes]:
         self._raw = True
         self._warn("the rest of the answer passes as it is", error)
-        rest = self._transform.pending
+        rest = self._transform.pending if self._transform else b""
         return [part for part in (rest, chunk) if part]
 
-    def _note(self, *, end: bool) -> None:
+    def _note(self, transform: Transform, *, end: bool) -> None:
         """What the client is about to see is waited for; how long a whole answer took is not. Never raises:
 
         what has been transformed by now would be lost.
         """
-        news, self._transform.dirty = self._transform.dirty, False
+        news, transform.dirty = transform.dirty, False
         if not (news or end):
             return
         try:
-            outcome = self._observed(total_ms=self._elapsed_ms() if end else None)
+            outcome = self._observed(transform.observation, total_ms=self._elapsed_ms() if end else None)
         except Exception as error:
             self._not_on_disk(error)
             return
@@ -176,12 +185,11 @@ class Answer:
         else:
             self._commit_later(outcome)
 
-    def _observed(self, total_ms: float | None = None) -> Outcome:
-        seen = self._transform.observation
+    def _observed(self, seen: Observation, total_ms: float | None) -> Outcome:
         complete = seen.complete if total_ms is not None or seen.complete else None
         return replace(self._outcome(seen), complete=complete, total_ms=total_ms)
 
-    def _outcome(self, seen: Any) -> Outcome:
+    def _outcome(self, seen: Observation) -> Outcome:
         usage = seen.to_usage()
         cost, requested = costs(self.decision, usage, self._models)
         return replace(
@@ -221,9 +229,7 @@ class Answer:
     def _change_body(self, response: http.Response, data: bytes) -> None:
         if not self.decision.changes_answer:
             return
-        changes = self._changes()
-        del changes["comment"]
-        response.raw_content = self.surface.rewrite_body(data, **changes)
+        response.raw_content = self.surface.rewrite_body(data, self._changes())
         for name in ("content-encoding", "transfer-encoding"):
             response.headers.pop(name, None)
         response.headers["content-length"] = str(len(response.raw_content))
@@ -283,11 +289,6 @@ class Answer:
 
     def _warn(self, what: str, error: Exception) -> None:
         log.warning("%s (decision %s): %s", what, self.decision.id, str(error) or type(error).__name__)
-
-
-def _is_event_stream(response: http.Response) -> bool:
-    content_type: str = response.headers.get("content-type", "")
-    return content_type.partition(";")[0].strip().lower() == "text/event-stream"
 
 
 def _request_id(response: http.Response) -> str | None:

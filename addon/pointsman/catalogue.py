@@ -4,7 +4,7 @@ Two files ship with the package. `data/models.json` holds figures from a public 
 scripts/refresh-catalogue only. `data/overrides.yaml` adds what that table lacks, every cell with its source.
 router.yaml may change or add rows (see config.py). Unknown is None, never zero.
 
-Capabilities of Anthropic rows (read by wire/anthropic_rules.py):
+Capabilities of Anthropic rows (read by wire/anthropic/rules.py):
 
     images, documents, tools   whether the model takes them
     thinking           words that `thinking.type` may be

@@ -24,11 +24,9 @@ from pointsman.scoring.knobs import (
     SUM_SLACK,
     Overrides,
 )
+from pointsman.surface import surfaces
 from pointsman.values import Facts, TurnKind
 from pointsman.yaml_nodes import Value, suggestion
-
-HOSTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"anthropic": ("api.anthropic.com",)})
-"""Hosts of each surface. What router.yaml and options name is added."""
 
 STRATEGIES: Final = ("cluster", "fixed", "passthrough")
 _WORKING: Final = frozenset({TurnKind.MAIN, TurnKind.SUBAGENT})
@@ -138,7 +136,7 @@ def _setting(value: Value, rule: Rule) -> Any:
 
 def _hosts(value: Value) -> dict[str, tuple[str, ...]]:
     hosts: dict[str, tuple[str, ...]] = {}
-    for surface, entries in value.fields(HOSTS).items():
+    for surface, entries in value.fields(surfaces()).items():
         for entry in entries.items():
             name = entry.read(Text(empty=False))
             if problem := host_problem(name):
@@ -167,8 +165,8 @@ def given_hosts(entries: Sequence[str], key: str) -> dict[str, tuple[str, ...]]:
         if not equals:
             problem = f"must be surface=host, for example anthropic=llm.example.com, not {entry[:80]!r}"
             raise ConfigError(problem, key=key)
-        if surface not in HOSTS:
-            raise ConfigError(f"{surface!r} is not a known surface{suggestion(surface, HOSTS)}", key=key)
+        if surface not in surfaces():
+            raise ConfigError(f"{surface!r} is not a known surface{suggestion(surface, surfaces())}", key=key)
         if problem := host_problem(host):
             raise ConfigError(problem, key=key)
         hosts[surface] = (*hosts.get(surface, ()), host.lower())
@@ -178,9 +176,9 @@ def given_hosts(entries: Sequence[str], key: str) -> dict[str, tuple[str, ...]]:
 def all_hosts(*added: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[tuple[str, int], ...]]:
     """(host, port) of each surface: the provider's own first, then what was added, without repeats."""
     merged: dict[str, tuple[tuple[str, int], ...]] = {}
-    for surface, own in HOSTS.items():
-        names = [*own, *(name for hosts in added for name in hosts.get(surface, ()))]
-        merged[surface] = tuple(dict.fromkeys(_host_and_port(name) for name in names))
+    for name, surface in surfaces().items():
+        names = [*surface.HOSTS, *(host for hosts in added for host in hosts.get(name, ()))]
+        merged[name] = tuple(dict.fromkeys(_host_and_port(host) for host in names))
     return MappingProxyType(merged)
 
 
@@ -224,7 +222,7 @@ def _route_field(key: str, field: Value, catalogue: Catalogue) -> dict[str, Any]
         case "name":
             return {key: field.read(Text(empty=False))}
         case "surface":
-            return {key: _glob(field, HOSTS, "surface")}
+            return {key: _glob(field, surfaces(), "surface")}
         case "requested":
             return {key: _glob(field, {**catalogue.rows, **catalogue.other_names}, "model")}
         case "turn":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +21,8 @@ from pointsman.scoring import bundle as bundles
 from pointsman.scoring import knobs
 from pointsman.session import DEFAULT_LIMIT, Sessions
 from pointsman.store import Store
-from pointsman.surface import SURFACES, Surface
+from pointsman.surface import Surface, surfaces
 from pointsman.values import Decision
-
-# Claude Code asks again when a stream breaks, but not once it has shown text of it; a marker is text.
-TEXT_ENDS_RETRIES = ("claude-code",)
 
 
 class Engine:
@@ -66,23 +64,26 @@ class Engine:
     def settings(self) -> Settings:
         return self.pipeline.settings
 
-    def surface_of(self, host: str) -> Surface | None:
-        return SURFACES.get(self.settings.surface_of(host) or "")
+    def recognise(self, host: str, port: int, method: str, path: str) -> tuple[Surface, str] | None:
+        """The surface that a request speaks and its endpoint; None for everything that is left alone."""
+        for name in self.settings.surfaces_of(host, port):
+            surface = surfaces()[name]
+            if endpoint := surface.recognise(method, path):
+                return surface, endpoint
+        return None
 
-    def marker_mode(self, plan: Plan, decision: Decision, *, allowed: bool, thinks: bool) -> str:
-        """How the marker is shown: "text", "comment" or "off".
-
-        `thinks`: the answer may hold thinking. A text before that would break a transcript kept on disk.
-        """
+    def marker_mode(self, plan: Plan, decision: Decision, modes: Sequence[str]) -> str:
+        """How the marker is shown: "text", "comment" or "off". `modes`: what may be, the best first."""
         wanted = plan.asked.marker or self.settings.marker
         previous = decision.previous_model
         news = decision.served_model != decision.requested_model or (
             previous is not None and previous != decision.served_model
         )
-        if wanted == "off" or not allowed or not news or decision.strategy == "passthrough":
+        if not news or not modes or decision.strategy == "passthrough":
             return "off"
-        quiet = thinks or plan.facts.client in TEXT_ENDS_RETRIES
-        return ("comment" if quiet else "text") if wanted == "auto" else wanted
+        if wanted == "auto":
+            return modes[0]
+        return wanted if wanted in modes else "off"
 
     def close(self) -> None:
         self.store.close()

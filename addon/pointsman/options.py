@@ -86,8 +86,8 @@ SCALARS: Final = (
     ),
     Option(
         "marker", str, "auto",
-        "How an answer shows which model wrote it. auto is text, but comment where thinking is on, and for "
-        "Claude Code. A request header x-router-marker wins.",
+        "How an answer shows which model wrote it. auto is text, but comment where a text would do harm: "
+        "with Anthropic's thinking, and for Claude Code. A request header x-router-marker wins.",
         Word(("auto", "text", "comment", "off")),
     ),
     Option(
@@ -120,6 +120,12 @@ SCALARS: Final = (
         Number(1, 60_000, whole=True),
     ),
     Option(
+        "websocket", str, "refuse",
+        "A model API over a WebSocket, which Codex tries first: refuse answers 426, after which clients use "
+        "plain requests at once; passthrough lets it through unrouted.",
+        Word(("refuse", "passthrough")),
+    ),
+    Option(
         "session_ttl_s", int, 3600,
         "How long a silent conversation is remembered, in seconds.",
         Number(1, 2_592_000, whole=True),
@@ -147,6 +153,7 @@ class Settings:
     log_prompts: bool
     log_embeddings: bool
     embed_timeout_ms: int
+    websocket: str
     session_ttl_s: int
     max_body_bytes: int
     hosts: Mapping[str, tuple[tuple[str, int], ...]]  # (host, port) of each surface
@@ -157,18 +164,13 @@ class Settings:
     config_option: str  # router_config as it was given
     stamp: str  # of router.yaml, taken before it was read
 
-    def surface_of(self, host: str) -> str | None:
-        """The surface that a host speaks; None for a host that is no provider's."""
-        wanted = host.lower().rstrip(".")
-        for surface, hosts in self.hosts.items():
-            if any(name == wanted for name, _ in hosts):
-                return surface
-        return None
+    def surfaces_of(self, host: str, port: int = 443) -> tuple[str, ...]:
+        """The surfaces that a host speaks on a port; none for a host that is no provider's.
 
-    def intercepts(self, host: str, port: int) -> bool:
-        """Whether connections to this host and port are decrypted."""
-        wanted = (host.lower().rstrip("."), port)
-        return any(wanted in hosts for hosts in self.hosts.values())
+        A host given without a port has 443, and 80 where it is spoken to without TLS.
+        """
+        wanted = (host.lower().rstrip("."), 443 if port == 80 else port)
+        return tuple(surface for surface, hosts in self.hosts.items() if wanted in hosts)
 
     @property
     def provider_hosts(self) -> frozenset[str]:

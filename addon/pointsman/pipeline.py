@@ -111,6 +111,7 @@ class Plan:
     credential: Credential
     asked: Asked
     session: str
+    account: str  # what the host knows the client by
     previous: Session | None
     requested: Model | None
     route: Route | None
@@ -132,7 +133,9 @@ class Pipeline:
     bundle: Bundle
     sessions: Sessions
 
-    def plan(self, facts: Facts, credential: Credential, asked: Asked, ineligible: Ineligible) -> Plan:
+    def plan(
+        self, facts: Facts, credential: Credential, asked: Asked, ineligible: Ineligible, host: str = ""
+    ) -> Plan:
         """Steps 1–5. Raises ClientError for a forced model that cannot serve the request."""
         requested = self.settings.catalogue.resolve(facts.requested_model)
         key = session_key(facts, credential)
@@ -143,6 +146,7 @@ class Pipeline:
             credential=credential,
             asked=asked,
             session=key,
+            account=f"{credential.fingerprint}@{host}",
             previous=self.sessions.get(key),
             requested=requested,
             route=next((route for route in self.settings.routes if route.matches(facts)), None),
@@ -165,7 +169,8 @@ class Pipeline:
             if not self._may_route(plan):
                 return None
             model = self.settings.catalogue.resolve(plan.route.model)
-            if model and not ineligible(plan.facts, model) and not _was_refused(plan, model):
+            gone = model and (_was_refused(plan, model) or self.sessions.lacks(plan.account, model.name))
+            if model and not gone and not ineligible(plan.facts, model):
                 return Settled(self._name(model, plan), "fixed", Reason.FIXED)
         return None
 
@@ -295,11 +300,19 @@ class Pipeline:
             return f"quality tier {model.quality_tier} is under {floor}"
         if _was_refused(plan, model):
             return "the provider refused it in this conversation"
+        if self.sessions.lacks(plan.account, model.name):
+            return "the provider does not let this account have it"
         return ineligible(plan.facts, model)
 
     def _name(self, model: Model, plan: Plan) -> str:
-        """The name to send: the client's own spelling where it asked for this very model."""
-        return plan.facts.requested_model if model is plan.requested else model.name
+        """The name to send: the client's own spelling where it asked for this very model.
+
+        Gateways have names like `openai/gpt-…`: another model of the provider is named in the same way.
+        """
+        if model is plan.requested:
+            return plan.facts.requested_model
+        prefix, slash, _ = plan.facts.requested_model.rpartition("/")
+        return prefix + slash + model.name
 
     def decide(self, plan: Plan, vector: Vector | None, stamp: Stamp) -> Decision:
         """Steps 6 and 7. `vector` is the embedding of `plan.text`, needed where nothing is settled yet."""

@@ -54,6 +54,7 @@ class Sessions:
         self._clock = clock
         self.ttl_s = ttl_s
         self._live: TTLCache[str, Session] = TTLCache(limit, ttl_s, timer=clock)
+        self._lacking: TTLCache[tuple[str, str], bool] = TTLCache(limit, ttl_s, timer=clock)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -68,6 +69,7 @@ class Sessions:
             return self
         others = Sessions(ttl_s, self._clock, int(self._live.maxsize))
         others._live.update(self.items())
+        others._lacking.update(self._lacking.items())
         return others
 
     def get(self, key: str) -> Session | None:
@@ -87,6 +89,14 @@ class Sessions:
         known = self._live.get(key)
         refused = known.refused if known else frozenset()
         self._live[key] = Session(instead, self._clock(), refused | {model}, instead)
+
+    def lacks(self, account: str, what: str) -> bool:
+        """Has a provider refused this account a model, or a parameter, not long ago?"""
+        return (account, what) in self._lacking
+
+    def refused_account(self, account: str, what: str) -> None:
+        """The provider does not let this account have `what`, whatever the conversation."""
+        self._lacking[account, what] = True
 
     def restore(self, rows: Iterable[tuple[str, str, float, str]]) -> None:
         """Take up what was stored: (key, last served model, idle seconds, requested model), oldest first."""

@@ -1,51 +1,106 @@
-"""What every surface module offers, and the list of surfaces there are.
+"""What every surface module offers, and the surfaces there are.
 
-A surface is one provider API that clients speak. Its module in `wire` has these
-functions at top level; the module itself is the object.
+A surface is one provider API that clients speak. Every module of `wire` with a `SURFACE` is one; it has these
+names at top level, and the module itself is the object. So adding a surface is adding a module.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
-from typing import Any, Protocol
+from functools import cache
+from types import MappingProxyType
+from typing import Protocol, cast
 
-from pointsman.values import Adaptation, Credential, Facts, Model
-from pointsman.wire import anthropic
+from pointsman import wire
+from pointsman.values import Adaptation, Changes, Credential, Facts, Model
 from pointsman.wire.json_spans import Body
+from pointsman.wire.observation import Observation
+
+
+class Transform(Protocol):
+    """Follows one streamed answer; see `wire/transform.py`."""
+
+    observation: Observation
+    dirty: bool
+
+    @property
+    def pending(self) -> bytes: ...
+
+    def feed(self, chunk: bytes) -> list[bytes]: ...
+
+    def flush(self) -> list[bytes]: ...
 
 
 class Surface(Protocol):
-    """See the docstrings in `wire/anthropic.py` for what each function promises."""
+    """Headers come with names in lower case; `path` may have a query. Only BodyError is ever raised.
 
-    StreamTransform: Any
+    `wire/anthropic` has in its docstrings what each function promises.
+    """
 
-    def recognise(self, method: str, path: str) -> str | None: ...
+    SURFACE: str
+    """Its name: in router.yaml, logs and the database."""
 
-    def credential(self, headers: Mapping[str, str], salt: bytes) -> Credential: ...
+    HOSTS: tuple[str, ...]
+    """The provider's own hosts; router.yaml may add others."""
 
-    def read_facts(self, body: Body, headers: Mapping[str, str], endpoint: str) -> Facts: ...
+    MODEL_HEADERS: tuple[str, ...]
+    """Response headers that name the model."""
 
-    def strip(self, body: Body) -> int: ...
+    def recognise(self, method: str, path: str) -> str | None:
+        """The endpoint, "generate" or "count_tokens"; None for everything that is left alone."""
 
-    def set_model(self, body: Body, name: str) -> None: ...
+    def credential(self, headers: Mapping[str, str], path: str, salt: bytes) -> Credential:
+        """Whose account pays."""
 
-    def marker_allowed(self, facts: Facts) -> bool: ...
+    def read_facts(self, body: Body, headers: Mapping[str, str], path: str, endpoint: str) -> Facts:
+        """What the request says. Raises BodyError."""
 
-    def thinks(self, body: Body, default: str | None) -> bool: ...
+    def strip(self, body: Body) -> int:
+        """Take echoed markers out; how many there were."""
 
-    def ineligible(self, facts: Facts, model: Model) -> str: ...
+    def set_model(self, body: Body, path: str, name: str) -> str:
+        """Name the model to serve; returns the path to send."""
 
-    def adapt(self, body: Body, facts: Facts, model: Model) -> list[Adaptation]: ...
+    def marker_modes(self, body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
+        """How the answer may show a marker ("text", "comment"), best first."""
 
-    def error_body(self, status: int, message: str) -> bytes: ...
+    def ineligible(self, facts: Facts, model: Model) -> str:
+        """Why this model cannot take the request, "" if it can (perhaps adapted)."""
 
-    def error_message(self, data: bytes) -> str: ...
+    def adapt(self, body: Body, facts: Facts, model: Model) -> list[Adaptation]:
+        """Make the request fit a model that was not asked for."""
 
-    def observe_body(self, data: bytes) -> Any: ...
+    def ask(self, body: Body, facts: Facts) -> list[Adaptation]:
+        """Add what the router needs to know of the answer."""
 
-    def rewrite_body(
-        self, data: bytes, requested_model: str, marker_text: str | None, x_router: dict[str, Any] | None
-    ) -> bytes: ...
+    def remedy(self, body: Body, refusal: bytes) -> list[Adaptation]:
+        """Take out of the client's own body what a 400 complains about; nothing where that is not known."""
+
+    def error_body(self, status: int, message: str) -> bytes:
+        """An error in this surface's shape."""
+
+    def error_message(self, data: bytes) -> str:
+        """What an error body says to a person; "" where it is none of this surface's."""
+
+    def stream(self, content_type: str, facts: Facts, changes: Changes) -> Transform | None:
+        """What follows a streamed answer; None for an answer that is read as a whole."""
+
+    def observe_body(self, data: bytes) -> Observation:
+        """What a whole answer says."""
+
+    def rewrite_body(self, data: bytes, changes: Changes) -> bytes:
+        """A whole answer as the client gets it."""
 
 
-SURFACES: Mapping[str, Surface] = {"anthropic": anthropic}
+@cache
+def surfaces() -> Mapping[str, Surface]:
+    """All surfaces by name."""
+    found: dict[str, Surface] = {}
+    for module in pkgutil.iter_modules(wire.__path__):
+        candidate = importlib.import_module(f"{wire.__name__}.{module.name}")
+        if hasattr(candidate, "SURFACE"):
+            surface = cast(Surface, candidate)
+            found[surface.SURFACE] = surface
+    return MappingProxyType(found)

@@ -79,6 +79,8 @@ class Facts:
     speed: str | None = None
     service_tier: str | None = None
     retry_count: int = 0  # the client's own count of repeats of this action
+    choices: int = 1  # answers asked for at once
+    bound: str = ""  # why no other model than the requested one may serve
     cache_ttl_s: int | None = None  # the longest prompt-cache life the request asks for
     needs: frozenset[str] = frozenset()  # features the target must have: "inference_geo", …
     thinking_default: str | None = None  # what absent thinking means on the requested model
@@ -117,7 +119,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """One parameter changed because the target cannot take it. `verb` is drop, clamp or map."""
+    """One parameter of the request that is sent otherwise than it came.
+
+    `verb` is drop, clamp or map where the target cannot take it, and add where the router wants it.
+    """
 
     parameter: str
     verb: str
@@ -135,6 +140,27 @@ class Usage:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None  # five-minute writes
     cache_write_1h_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is changed in an answer; None, or nothing in it: left as it is.
+
+    A model that was not asked for is named by the one that was: clients adopt what they read. What answers to
+    a parameter that the router `added` is taken out again.
+    """
+
+    requested_model: str | None = None
+    marker_text: str | None = None  # from wire.marker
+    comment: str | None = None  # likewise
+    x_router: Mapping[str, Any] | None = None
+    added: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self != NO_CHANGES
+
+
+NO_CHANGES = Changes()
 
 
 @dataclass(frozen=True, slots=True)

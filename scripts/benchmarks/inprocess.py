@@ -23,8 +23,8 @@ from pointsman.options import build
 from pointsman.scoring import cluster
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.store import Store
-from pointsman.surface import SURFACES
-from pointsman.values import CredentialKind, Decision, Outcome, TurnKind, Usage
+from pointsman.surface import surfaces
+from pointsman.values import Changes, CredentialKind, Decision, Outcome, TurnKind, Usage
 from pointsman.wire import anthropic, marker
 from pointsman.wire.json_spans import Body
 
@@ -140,10 +140,10 @@ def _rewrite(data: bytes, *, adapted: bool) -> bytes:
     assert _TARGET
     body = Body.parse(data)
     stripped = anthropic.strip(body)
-    facts = anthropic.read_facts(body, HEADERS, "generate")
+    facts = anthropic.read_facts(body, HEADERS, "/", "generate")
     if adapted:
         anthropic.adapt(body, replace(facts, thinking_default="off"), _TARGET)
-    anthropic.set_model(body, bodies.SERVED)
+    anthropic.set_model(body, "/", bodies.SERVED)
     if not stripped:
         raise RuntimeError("no marker was found in the request")
     return body.render()
@@ -159,7 +159,7 @@ def _hook(folder: Path, data: bytes, repeats: Repeats) -> list[float]:
         raise RuntimeError("a tool loop needs no vector")
 
     async def once() -> None:
-        action = Action(SURFACES["anthropic"], "generate", engine, request, "client", 0.0)
+        action = Action(surfaces()["anthropic"], "generate", engine, request, "client", 0.0)
         action.outgoing(await action.decide(embed))
 
     try:
@@ -205,7 +205,8 @@ def stream(folder: Path, repeats: Repeats) -> Stream:
 
 
 def _transform(text: str | None) -> anthropic.StreamTransform:
-    return anthropic.StreamTransform(bodies.REQUESTED, text, None if text else "comment", {"decision": "x"})
+    comment = None if text else "comment"
+    return anthropic.StreamTransform(Changes(bodies.REQUESTED, text, comment, {"decision": "x"}))
 
 
 def _chunks(bytewise: bool) -> tuple[list[bytes], list[bytes]]:
@@ -224,7 +225,8 @@ def _stream(transform: anthropic.StreamTransform, bytewise: bool) -> float:
 
 def _stream_hook(store: Store) -> float:
     decision = replace(decision_of(next(_ids)), marker="text")
-    answer = Answer(decision, SURFACES["anthropic"], store, Catalogue.load(), lambda: 0.0, 0.0)
+    facts = anthropic.read_facts(Body.parse(bodies.short("x")), HEADERS, "/", "generate")
+    answer = Answer(decision, facts, surfaces()["anthropic"], store, Catalogue.load(), lambda: 0.0, 0.0)
     request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", b"", http.Headers(_FIELDS))
     flow = http.HTTPFlow(None, None)  # type: ignore[arg-type]
     flow.request = request

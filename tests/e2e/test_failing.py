@@ -138,7 +138,7 @@ def test_an_encoder_that_takes_too_long_is_not_waited_for(
 def test_a_defect_in_the_transform_loses_no_bytes(
     client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pointsman.wire.anthropic_stream import StreamTransform
+    from pointsman.wire.anthropic.stream import StreamTransform
 
     feed, calls = StreamTransform.feed, []
 

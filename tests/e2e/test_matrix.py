@@ -102,7 +102,7 @@ def test_every_request_is_adapted_or_ineligible(asked: str) -> None:
     wrong: list[str] = []
     for request in requests_for(MODELS_BY_NAME[asked]):
         data = json.dumps(request).encode()
-        facts = replace(surface.read_facts(Body.parse(data), {}, "generate"), thinking_default=default)
+        facts = replace(surface.read_facts(Body.parse(data), {}, "/", "generate"), thinking_default=default)
         for target in MODELS_BY_NAME.values():
             model = catalogue.resolve(target.name)
             assert model is not None, target.name
@@ -110,7 +110,7 @@ def test_every_request_is_adapted_or_ineligible(asked: str) -> None:
                 continue
             body = Body.parse(data)
             surface.adapt(body, facts, model)
-            surface.set_model(body, target.name)
+            surface.set_model(body, "/", target.name)
             sent = json.loads(body.render())
             said = refusal(sent, target)
             accepted += 1

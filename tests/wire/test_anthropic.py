@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -9,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.http import Headers
-from pointsman.values import CredentialKind
+from pointsman.values import NO_CHANGES, Changes, CredentialKind, Model
 from pointsman.wire import marker
 from pointsman.wire.anthropic import (
     credential,
     error_body,
     error_message,
     error_type,
-    marker_allowed,
+    marker_modes,
     observe_body,
     read_facts,
     recognise,
@@ -74,7 +75,8 @@ JWT = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
     ],
 )
 def test_whose_account_pays(headers: dict[str, str], kind: CredentialKind) -> None:
-    found = credential(Headers(**{name.replace("-", "_"): value for name, value in headers.items()}), SALT)
+    sent = Headers(**{name.replace("-", "_"): value for name, value in headers.items()})
+    found = credential(sent, "/", SALT)
     assert found.kind is kind
     assert bool(found.fingerprint) == (kind is not CredentialKind.NONE)
     assert not any(secret in repr(found) for secret in ("abc", "gateway", "eyJ"))
@@ -82,7 +84,7 @@ def test_whose_account_pays(headers: dict[str, str], kind: CredentialKind) -> No
 
 def test_a_fingerprint_depends_on_secret_and_salt_only() -> None:
     def fingerprint(salt: bytes, **headers: str) -> str:
-        return credential(Headers(**headers), salt).fingerprint
+        return credential(Headers(**headers), "/", salt).fingerprint
 
     one = fingerprint(SALT, x_api_key="k1")
     assert one == fingerprint(SALT, authorization="Bearer k1") == fingerprint(SALT, x_api_key=" k1 ")
@@ -94,7 +96,7 @@ def test_a_fingerprint_depends_on_secret_and_salt_only() -> None:
 def test_the_model_is_all_that_changes() -> None:
     data = b'{ "model" : "claude-opus-4-8","n":1e400, "messages":[]}'
     body = Body.parse(data)
-    set_model(body, "claude-haiku-4-5")
+    assert set_model(body, "/v1/messages?beta=true", "claude-haiku-4-5") == "/v1/messages?beta=true"
     assert body.render() == data.replace(b"opus-4-8", b"haiku-4-5")
 
 
@@ -140,7 +142,7 @@ ANSWER = (
 
 
 def test_a_whole_answer_is_rewritten_by_span() -> None:
-    got = rewrite_body(ANSWER, "claude-opus-4-8", MARKER, {"id": "d1"})
+    got = rewrite_body(ANSWER, Changes("claude-opus-4-8", MARKER, None, {"id": "d1"}))
     block = json.dumps({"type": "text", "text": MARKER}, separators=(",", ":"), ensure_ascii=False).encode()
     expected = (
         ANSWER.replace(b"claude-haiku-4-5-20251001", b"claude-opus-4-8")
@@ -148,13 +150,13 @@ def test_a_whole_answer_is_rewritten_by_span() -> None:
         .replace(b"1e400}}", b'1e400}, "x_router": {"id":"d1"}}')
     )
     assert got == expected
-    assert rewrite_body(ANSWER, None) is ANSWER
-    assert rewrite_body(ANSWER, "claude-haiku-4-5-20251001") is ANSWER
+    assert rewrite_body(ANSWER, NO_CHANGES) is ANSWER
+    assert rewrite_body(ANSWER, Changes("claude-haiku-4-5-20251001")) is ANSWER
 
 
 def test_a_marker_is_never_the_whole_answer() -> None:
     empty = b'{"type":"message","model":"a","content":[],"stop_reason":"refusal"}'
-    assert rewrite_body(empty, "b", MARKER) == empty.replace(b'"a"', b'"b"')
+    assert rewrite_body(empty, Changes("b", MARKER)) == empty.replace(b'"a"', b'"b"')
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def test_a_marker_is_never_the_whole_answer() -> None:
     ],
 )
 def test_what_is_no_message_passes(data: bytes) -> None:
-    assert rewrite_body(data, None, MARKER) == data
+    assert rewrite_body(data, Changes(marker_text=MARKER)) == data
 
 
 def test_whole_answers_are_observed() -> None:
@@ -181,7 +183,7 @@ def test_whole_answers_are_observed() -> None:
         "claude-haiku-4-5-20251001",
         "tool_use",
     )
-    assert (seen.blocks, seen.tool_uses, seen.complete, seen.error) == (2, 1, True, None)
+    assert (seen.complete, seen.error) == (True, None)
     assert (seen.input_tokens, seen.output_tokens, seen.to_usage().cache_read_tokens) == (3, 4, None)
     failed = observe_body(error_body(529, "Overloaded"))
     assert (failed.error, failed.complete) == ("overloaded_error: Overloaded", False)
@@ -190,7 +192,7 @@ def test_whole_answers_are_observed() -> None:
 
 @given(st.binary(max_size=80))
 def test_garbage_answers_pass(data: bytes) -> None:
-    assert rewrite_body(data, "m", MARKER, {}) == data
+    assert rewrite_body(data, Changes("m", MARKER, None, {})) == data
     assert not observe_body(data).complete
 
 
@@ -216,8 +218,19 @@ def test_garbage_answers_pass(data: bytes) -> None:
 def test_where_no_marker_may_be(change: dict[str, Any], allowed: bool) -> None:
     request = {"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "x"}], **change}
     body = Body.parse(json.dumps(request).encode())
-    assert marker_allowed(read_facts(body, Headers(), "generate")) == allowed
-    assert not marker_allowed(read_facts(body, Headers(), "count_tokens"))
+    facts = read_facts(body, Headers(), "/v1/messages", "generate")
+    assert marker_modes(body, facts, None) == (("text", "comment") if allowed else ())
+    count = read_facts(body, Headers(), "/v1/messages/count_tokens", "count_tokens")
+    assert marker_modes(body, count, None) == ()
+
+
+def test_a_comment_is_better_where_a_text_would_do_harm() -> None:
+    body = Body.parse(b'{"model":"m","messages":[{"role":"user","content":"x"}]}')
+    facts = read_facts(body, Headers(), "/v1/messages", "generate")
+    thinking = Model("m", "anthropic", capabilities={"thinking_default": "on"})
+    assert marker_modes(body, facts, thinking) == ("comment", "text")
+    assert marker_modes(body, replace(facts, client="claude-code"), None) == ("comment", "text")
+    assert marker_modes(body, facts, replace(thinking, capabilities={})) == ("text", "comment")
 
 
 @pytest.mark.parametrize(

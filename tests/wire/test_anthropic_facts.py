@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from mitmproxy.http import Headers
 from pointsman.values import Facts, TurnKind
 from pointsman.wire.anthropic import read_facts, recognise
-from pointsman.wire.anthropic_facts import FIRST_TEXT_LIMIT, USER_TEXT_LIMIT
 from pointsman.wire.json_spans import Body
+from pointsman.wire.texts import FIRST_TEXT_LIMIT, USER_TEXT_LIMIT
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
 needs_captures = pytest.mark.skipif(not CAPTURES.is_dir(), reason="no recorded traffic beside the repository")
 
 
 def facts(request: dict[str, Any], **headers: str) -> Facts:
-    return read_facts(Body.parse(json.dumps(request).encode()), Headers(**headers), "generate")
+    return read_facts(Body.parse(json.dumps(request).encode()), Headers(**headers), "/", "generate")
 
 
 def ask(*messages: dict[str, Any], **members: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def recorded(name: str) -> list[Facts]:
         endpoint = recognise(record["method"], record["path"])
         if endpoint and record["host"] == "api.anthropic.com":
             headers = Headers([(key.encode(), value.encode()) for key, value in record["headers"]])
-            found.append(read_facts(Body.parse(json.dumps(record["body"]).encode()), headers, endpoint))
+            found.append(read_facts(Body.parse(json.dumps(record["body"]).encode()), headers, "/", endpoint))
     return found
 
 
@@ -339,7 +339,7 @@ ANY = st.recursive(
 @given(st.dictionaries(st.sampled_from(NAMES), ANY, max_size=12))
 def test_wrong_types_raise_nothing(request_: dict[str, Any]) -> None:
     text = json.dumps(request_).replace("Infinity", "1e999")
-    found = read_facts(Body.parse(text.encode()), Headers(), "generate")
+    found = read_facts(Body.parse(text.encode()), Headers(), "/", "generate")
     assert isinstance(found.requested_model, str)
     json.dumps([*found.user_texts, found.first_user_text, found.session_hint]).encode()
     hash(found)

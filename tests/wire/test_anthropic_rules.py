@@ -15,8 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pointsman.catalogue import Catalogue
 from pointsman.values import Adaptation, Facts, Model
-from pointsman.wire.anthropic_facts import read_facts
-from pointsman.wire.anthropic_rules import adapt, ineligible
+from pointsman.wire.anthropic.facts import read_facts
+from pointsman.wire.anthropic.rules import adapt, ineligible
 from pointsman.wire.json_spans import Body
 from provider.capabilities import BY_NAME, Takes
 from provider.refusal import Refusal
@@ -43,7 +43,7 @@ def request(requested: str = OPUS_48, **members: Any) -> bytes:
 
 
 def facts_of(data: bytes) -> Facts:
-    facts = read_facts(Body.parse(data), {}, "generate")
+    facts = read_facts(Body.parse(data), {}, "/", "generate")
     row = CATALOGUE.resolve(facts.requested_model)
     return replace(facts, thinking_default=row.capabilities["thinking_default"] if row else None)
 

@@ -71,12 +71,12 @@ class Replay:
 
     def one(self, recorded: Recorded, knobs: dict[str, str]) -> Replayed:
         request = recorded.request.copy()
-        surface = self._engine.surface_of(request.pretty_host)
-        if surface is None:
+        if not self._engine.settings.surfaces_of(request.pretty_host, request.port):
             return Replayed(request, skipped="other host")
-        endpoint = surface.recognise(request.method, request.path)
-        if endpoint is None:
+        found = self._engine.recognise(request.pretty_host, request.port, request.method, request.path)
+        if found is None:
             return Replayed(request, skipped="other path")
+        surface, endpoint = found
         _set_knobs(request, knobs)
         # Time passes as it did then, so that conversations expire as they did.
         self._now = max(self._now, recorded.at or 0.0)

@@ -147,3 +147,8 @@ def write(name: str, data: bytes) -> bytes:
 def comment(text: str) -> bytes:
     """One comment; line ends in `text` become spaces."""
     return b": " + " ".join(text.splitlines()).encode() + b"\n\n"
+
+
+def is_event_stream(content_type: str) -> bool:
+    """Whether a content-type header names this format."""
+    return content_type.partition(";")[0].strip().lower() == "text/event-stream"

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pointsman.values import Facts, TurnKind
-from pointsman.wire.anthropic_turn import turn_kind
+from pointsman.wire.anthropic.turn import turn_kind
 from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_dict, as_int, as_list, as_text, clean, dicts
+from pointsman.wire.texts import (
+    BYTES_PER_TOKEN,
+    FIRST_TEXT_LIMIT,
+    IMAGE_TOKENS,
+    client_name,
+    model_name,
+    newest,
+    retry_count,
+)
 
-USER_TEXT_LIMIT = 16 << 10  # characters of user text kept, the newest
-FIRST_TEXT_LIMIT = 2 << 10
-MODEL_LIMIT = 200  # characters
-IMAGE_TOKENS = 1600
-_BYTES_PER_TOKEN = 4
 # A page of a PDF is about 100 KB in base64 and about 3,000 tokens.
 _DOCUMENT_BYTES_PER_TOKEN = 32
 
@@ -38,16 +42,15 @@ _MEMBERS = (
     "cache_control", "context_management", "inference_geo",
 )  # fmt: skip
 _SAMPLING = ("temperature", "top_p", "top_k")
-_NOT_MODEL = re.compile(r"[^\x20-\x7e]")
 _REMINDER = "<system-reminder>"
 _OLD_USER_ID = re.compile(r"_session_([0-9a-fA-F-]{8,})\Z")  # Claude Code before its user id was JSON
 
 
-def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
-    """`headers` looks names up in any case; `endpoint` is what `recognise` said. Raises BodyError."""
+def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str) -> Facts:
+    """`headers` has lower-case names; `endpoint` is what `recognise` said. Raises BodyError."""
     members = {name: body.get(name) for name in _MEMBERS}
     history = _read_history(as_list(members.get("messages")))
-    client = _client(headers)
+    client = client_name(headers, _CLIENTS)
     tools = dicts(members.get("tools"))
     ttl_s = _cache_ttl_s(members, history)
     turn = turn_kind(
@@ -58,7 +61,7 @@ def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
     return Facts(
         surface="anthropic",
         endpoint=endpoint,
-        requested_model=_model(members.get("model")),
+        requested_model=model_name(members.get("model")),
         stream=members.get("stream") is True,
         turn=turn,
         user_texts=tuple(clean(text) for text in history.user_texts),
@@ -83,7 +86,7 @@ def read_facts(body: Body, headers: Mapping[str, str], endpoint: str) -> Facts:
         sampling=frozenset(name for name in _SAMPLING if members.get(name) is not None),
         speed=as_text(members.get("speed")),
         service_tier=as_text(members.get("service_tier")),
-        retry_count=_retry_count(headers),
+        retry_count=retry_count(headers),
         cache_ttl_s=ttl_s,
         needs=frozenset(_needs(members)) | history.needs,
     )
@@ -122,7 +125,7 @@ def _read_history(messages: list[Any]) -> _History:
         for block in _blocks(message.get("content")):
             _count_block(block, history)
     history.needs.discard("text")
-    history.user_texts = _newest_user_texts(messages)
+    history.user_texts = newest(text for m in reversed(messages) for text in reversed(_user_texts(m)))
     history.first_user_text = _first_user_text(messages)
     _read_newest(messages, history)
     return history
@@ -165,19 +168,6 @@ def _user_texts(message: Any) -> list[str]:
     return [text for text in texts if isinstance(text, str)]
 
 
-def _newest_user_texts(messages: list[Any]) -> list[str]:
-    """The newest USER_TEXT_LIMIT characters, oldest first; a text cut at the limit keeps its end."""
-    found: list[str] = []
-    room = USER_TEXT_LIMIT
-    for message in reversed(messages):
-        for text in reversed(_user_texts(message)):
-            if room <= 0:
-                return found[::-1]
-            found.append(text[-room:])
-            room -= len(text)
-    return found[::-1]
-
-
 def _first_user_text(messages: list[Any]) -> str:
     """The first text that the person wrote, not the client's reminders before it."""
     for message in messages:
@@ -206,16 +196,6 @@ _SERVER_TOOLS = ("server_tool_use", "mcp_tool_use", "tool_result")
 # --- single facts -------------------------------------------------------------------------
 
 
-def _model(value: Any) -> str:
-    """The model's name as it may stand in a header, a log and a row; no known name is longer or stranger."""
-    return _NOT_MODEL.sub("?", as_text(value) or "")[:MODEL_LIMIT]
-
-
-def _client(headers: Mapping[str, str]) -> str:
-    agent = (headers.get("user-agent") or "").lower()
-    return next((name for start, name in _CLIENTS if agent.startswith(start)), "unknown")
-
-
 def _versioned(tools: list[dict[str, Any]]) -> Iterator[str]:
     for tool in tools:
         kind = as_text(tool.get("type"))
@@ -236,12 +216,7 @@ def _estimate(size: int, history: _History) -> int:
     """Input tokens: text at four bytes each, every image alike, documents by their size."""
     text = max(0, size - history.image_bytes - history.document_bytes)
     documents = history.document_bytes // _DOCUMENT_BYTES_PER_TOKEN
-    return text // _BYTES_PER_TOKEN + IMAGE_TOKENS * history.images + documents
-
-
-def _retry_count(headers: Mapping[str, str]) -> int:
-    value = (headers.get("x-stainless-retry-count") or "").strip()
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0
+    return text // BYTES_PER_TOKEN + IMAGE_TOKENS * history.images + documents
 
 
 def _ttl_s(block: dict[str, Any]) -> int:

@@ -1,48 +1,54 @@
 """The Anthropic surface: POST /v1/messages and /v1/messages/count_tokens.
 
-All that other rooms call is reachable here. What reads requests is in `anthropic_facts`, what
-strips their history in `anthropic_history`, what reads answers in `anthropic_answer`, what
-changes them in `anthropic_stream`. Edits touch only the spans of what they change.
+All that other rooms call is reachable here. What reads requests is in `facts`, what strips their
+history in `history`, what fits them to a model in `rules`, what reads answers in `answer`, what changes
+them in `stream`. Edits touch only the spans of what they change.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 
 from pointsman.errors import BodyError
-from pointsman.values import Credential, CredentialKind, Facts
+from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
 from pointsman.wire import sse
-from pointsman.wire.anthropic_answer import Observation, observe_body, rewrite_body
-from pointsman.wire.anthropic_facts import read_facts
-from pointsman.wire.anthropic_history import strip
-from pointsman.wire.anthropic_rules import adapt, ineligible
-from pointsman.wire.anthropic_stream import StreamTransform
+from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.anthropic.facts import read_facts
+from pointsman.wire.anthropic.history import strip
+from pointsman.wire.anthropic.rules import adapt, ineligible
+from pointsman.wire.anthropic.stream import StreamTransform
+from pointsman.wire.credentials import bearer, credential_of, is_jwt
 from pointsman.wire.json_spans import Body, encode
 
 __all__ = [
+    "HOSTS",
+    "MODEL_HEADERS",
     "SURFACE",
     "Observation",
     "StreamTransform",
     "adapt",
+    "ask",
     "credential",
     "error_body",
     "error_frame",
     "error_message",
     "error_type",
     "ineligible",
-    "marker_allowed",
+    "marker_modes",
     "observe_body",
     "read_facts",
     "recognise",
+    "remedy",
     "rewrite_body",
     "set_model",
+    "stream",
     "strip",
     "thinks",
 ]
 
 SURFACE = "anthropic"
+HOSTS = ("api.anthropic.com",)
+MODEL_HEADERS: tuple[str, ...] = ()
 
 _ENDPOINTS = {"/v1/messages": "generate", "/v1/messages/count_tokens": "count_tokens"}
 _ERROR_TYPES = {
@@ -55,7 +61,8 @@ _ERROR_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_JWT = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]*")
+# Claude Code asks again when a stream breaks, but not once it has shown text of it; a marker is text.
+_TEXT_ENDS_RETRIES = ("claude-code",)
 
 
 # --- requests -----------------------------------------------------------------------------
@@ -66,55 +73,59 @@ def recognise(method: str, path: str) -> str | None:
     return _ENDPOINTS.get(path.partition("?")[0]) if method.upper() == "POST" else None
 
 
-def credential(headers: Mapping[str, str], salt: bytes) -> Credential:
-    """Whose account pays. `headers` looks names up in any case; `salt` is the installation's secret.
+def credential(headers: Mapping[str, str], path: str, salt: bytes) -> Credential:
+    """Whose account pays. `headers` has lower-case names; `salt` is the installation's secret.
 
     An OAuth bearer of a personal plan is recognised by its prefix, by being a JWT, or by the beta
     header that comes with it. Other bearers are API keys: the SDKs send keys that way too.
     """
-    key = (headers.get("x-api-key") or "").strip()
-    bearer = _bearer(headers.get("authorization") or "")
-    if bearer and (_is_oauth(bearer) or "oauth-" in (headers.get("anthropic-beta") or "")):
-        return Credential(CredentialKind.SUBSCRIPTION, _fingerprint(bearer, salt))
-    secret = key or bearer
-    if not secret:
-        return Credential(CredentialKind.NONE, "")
+    token = bearer(headers)
+    if token and (_is_oauth(token) or "oauth-" in (headers.get("anthropic-beta") or "")):
+        return credential_of(token, CredentialKind.SUBSCRIPTION, salt)
+    secret = (headers.get("x-api-key") or "").strip() or token
     kind = CredentialKind.SUBSCRIPTION if _is_oauth(secret) else CredentialKind.API_KEY
-    return Credential(kind, _fingerprint(secret, salt))
-
-
-def _bearer(authorization: str) -> str:
-    scheme, _, token = authorization.strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else authorization.strip()
+    return credential_of(secret, kind, salt)
 
 
 def _is_oauth(secret: str) -> bool:
-    return secret.startswith("sk-ant-oat") or _JWT.fullmatch(secret) is not None
+    return secret.startswith("sk-ant-oat") or is_jwt(secret)
 
 
-def _fingerprint(secret: str, salt: bytes) -> str:
-    data = secret.encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(data, digest_size=8, key=salt[:64]).hexdigest()
-
-
-def set_model(body: Body, name: str) -> None:
+def set_model(body: Body, path: str, name: str) -> str:
+    """Name the model to serve; returns the path to send."""
     body.set("model", name)
+    return path
 
 
-def marker_allowed(facts: Facts) -> bool:
-    """Whether a visible line may stand in this action's answer.
+def ask(body: Body, facts: Facts) -> list[Adaptation]:
+    """What the router adds for itself: nothing, since every answer says what it cost."""
+    return []
 
-    Never where it would be continued, parsed, or read by no person. Thinking is the pipeline's
-    concern: a marker before a thinking block is allowed but breaks once the router is gone.
+
+def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
+    """What removes the cause of a refusal from the client's own body: nothing is known."""
+    return []
+
+
+def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
+    """How a marker may be shown in this action's answer, best first; `body` is what `model` gets.
+
+    Never where it would be continued, parsed, or read by no person. A text before thinking would break a
+    transcript kept on disk once the router is gone, and ends Claude Code's own retries: then a comment is
+    better, and a text only for who asks for it.
     """
-    return not (
+    if (
         facts.endpoint != "generate"
         or facts.prefill
         or facts.forced_tool
         or facts.pure_json
         or facts.turn.background
         or (facts.max_tokens is not None and facts.max_tokens <= 1)
-    )
+    ):
+        return ()
+    default = model.capabilities.get("thinking_default") if model else None
+    quiet = facts.client in _TEXT_ENDS_RETRIES or thinks(body, default)
+    return ("comment", "text") if quiet else ("text", "comment")
 
 
 def thinks(body: Body, default: str | None) -> bool:
@@ -127,6 +138,14 @@ def thinks(body: Body, default: str | None) -> bool:
     if word == "between_tools":
         return body.raw("tools") not in (None, b"[]")
     return default == "on" if word is None else word != "disabled"
+
+
+# --- answers ------------------------------------------------------------------------------
+
+
+def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
+    """What follows a streamed answer; None for an answer that is read as a whole."""
+    return StreamTransform(changes) if sse.is_event_stream(content_type) else None
 
 
 # --- errors in this surface's shape -------------------------------------------------------

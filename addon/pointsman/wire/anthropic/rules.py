@@ -9,15 +9,16 @@ cannot read, and a missing one fails its check of the prefix.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from pointsman.values import Adaptation, Facts, Model
-from pointsman.wire.anthropic_fold import asked_effort, drop_efforts, fold_system, lasting
-from pointsman.wire.json_spans import Body, edit_array, encode
+from pointsman.wire.anthropic.fold import asked_effort, drop_efforts, fold_system, lasting
+from pointsman.wire.edits import edit, is_count, short
+from pointsman.wire.json_spans import Body, edit_array
+from pointsman.wire.limits import lacks_feature, lacks_input, lacks_room
 
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 MIN_BUDGET_TOKENS: Final = 1024  # the API's own lower bound of thinking.budget_tokens
-RESERVE_TOKENS: Final = 8_000  # room for the answer where the request names no max_tokens
 
 # Thinking budgets and efforts have no documented correspondence. These steps follow the budgets that clients
 # had for their levels (4,000, 10,000 and 32,000); a switch of model never asks for more than high.
@@ -42,19 +43,13 @@ def ineligible(facts: Facts, model: Model) -> str:
     if "thinking" not in row:
         return "what it can take is not known"
     return (
-        _lacks_input(facts, row)
+        lacks_input(facts, row)
         or _lacks_shape(facts, row)
+        or lacks_feature(facts, row)
         or _lacks_value(facts, row)
         or _lacks_thinking(facts, row)
-        or _lacks_room(facts, model)
+        or lacks_room(facts, model)
     )
-
-
-def _lacks_input(facts: Facts, row: Row) -> str:
-    for name, count in (("images", facts.images), ("documents", facts.documents), ("tools", facts.tools)):
-        if count and not row.get(name):
-            return f"takes no {name}"
-    return ""
 
 
 def _lacks_shape(facts: Facts, row: Row) -> str:
@@ -66,9 +61,6 @@ def _lacks_shape(facts: Facts, row: Row) -> str:
 
 
 def _lacks_value(facts: Facts, row: Row) -> str:
-    for key, wanted in (("tool_types", facts.tool_types), ("needs", facts.needs)):
-        if missing := wanted - set(row.get(key, ())):
-            return f"has no {min(missing)}"
     for name, value in (("speed", facts.speed), ("service_tier", facts.service_tier)):
         if value is not None and value not in row.get(name, ()):
             return f"takes no {name} {value}"
@@ -80,15 +72,6 @@ def _lacks_thinking(facts: Facts, row: Row) -> str:
     if wanted is None or _fitting(wanted, row) is not None:
         return ""
     return f"takes no thinking {facts.thinking}" if facts.thinking else "cannot go without thinking"
-
-
-def _lacks_room(facts: Facts, model: Model) -> str:
-    reserve = facts.max_tokens or RESERVE_TOKENS
-    reserve = min(reserve, model.max_output_tokens or reserve)
-    need = round(facts.input_tokens_estimate * model.token_factor) + reserve
-    if model.context_tokens is not None and need > model.context_tokens:
-        return f"needs about {need} tokens of a context of {model.context_tokens}"
-    return ""
 
 
 # --- after the decision -------------------------------------------------------------------
@@ -116,15 +99,15 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
 
 def _clamp_max_tokens(body: Body, model: Model, done: list[Adaptation]) -> None:
     limit, wanted = model.max_output_tokens, body.get("max_tokens")
-    if limit is None or not _is_count(wanted) or wanted <= limit:
+    if limit is None or not is_count(wanted) or wanted <= limit:
         return
     body.set("max_tokens", limit)
-    done.append(Adaptation("max_tokens", "clamp", _short(wanted), _short(limit), "max_output_tokens"))
+    done.append(Adaptation("max_tokens", "clamp", short(wanted), short(limit), "max_output_tokens"))
     thinking = body.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
-    if _is_count(budget) and budget >= limit:
-        _edit(body, "thinking", {"budget_tokens": limit // 2})
-        before, after = _short(budget), _short(limit // 2)
+    if is_count(budget) and budget >= limit:
+        edit(body, "thinking", {"budget_tokens": limit // 2})
+        before, after = short(budget), short(limit // 2)
         done.append(Adaptation("thinking.budget_tokens", "clamp", before, after, "max_output_tokens"))
 
 
@@ -159,14 +142,14 @@ def _map_thinking(body: Body, facts: Facts, row: Row, done: list[Adaptation]) ->
     fitting = _fitting(wanted, row)
     if fitting is None or fitting == word:
         return
-    before = _short(given)
+    before = short(given)
     if fitting == "enabled":
         fitting = _write_budget(body)
     elif fitting == "adaptive":
         _write_adaptive(body, given, row, done)
     if fitting in _OFF:
         body.set("thinking", {"type": fitting})
-    done.append(Adaptation("thinking", "map", before, _short(body.get("thinking")), "thinking"))
+    done.append(Adaptation("thinking", "map", before, short(body.get("thinking")), "thinking"))
 
 
 def _default_says(wanted: str, row: Row, *, absent: bool) -> bool:
@@ -179,22 +162,22 @@ def _write_budget(body: Body) -> str:
     effort = _effort(body) or _DEFAULT_EFFORT
     budget = _BUDGET_OF.get(effort, _BUDGET_OF[_DEFAULT_EFFORT])
     limit = body.get("max_tokens")
-    if _is_count(limit):
+    if is_count(limit):
         budget = min(budget, limit // 2)
     if budget < MIN_BUDGET_TOKENS:
         return "disabled"
-    _edit(body, "thinking", {"type": "enabled", "budget_tokens": budget})
+    edit(body, "thinking", {"type": "enabled", "budget_tokens": budget})
     return "enabled"
 
 
 def _write_adaptive(body: Body, given: Any, row: Row, done: list[Adaptation]) -> None:
-    _edit(body, "thinking", {"type": "adaptive", "budget_tokens": None})
+    edit(body, "thinking", {"type": "adaptive", "budget_tokens": None})
     budget = given.get("budget_tokens") if isinstance(given, dict) else None
-    if not _is_count(budget) or _effort(body) is not None or not row.get("effort"):
+    if not is_count(budget) or _effort(body) is not None or not row.get("effort"):
         return
     effort = next(effort for least, effort in _EFFORT_FROM if budget >= least)
-    _edit(body, "output_config", {"effort": effort})
-    done.append(Adaptation("output_config.effort", "map", "", _short(effort), "thinking"))
+    edit(body, "output_config", {"effort": effort})
+    done.append(Adaptation("output_config.effort", "map", "", short(effort), "thinking"))
 
 
 def _thinks(body: Body, row: Row) -> bool:
@@ -213,14 +196,14 @@ def _drop_clear_thinking(body: Body, done: list[Adaptation]) -> None:
     gone = [index for index, edit in enumerate(edits) if _clears_thinking(edit)]
     if not gone:
         return
-    before = _short(management)
+    before = short(management)
     if len(gone) < len(edits):
         inner = Body.parse(body.raw("context_management") or b"{}")
         inner.set_raw("edits", edit_array(inner.raw("edits") or b"[]", dict.fromkeys(gone)))
         body.set_raw("context_management", inner.render())
     else:
-        _edit(body, "context_management", {"edits": None})
-    after = _short(body.get("context_management"))
+        edit(body, "context_management", {"edits": None})
+    after = short(body.get("context_management"))
     done.append(Adaptation("context_management", "drop", before, after, "thinking"))
 
 
@@ -244,11 +227,11 @@ def _hoist_effort(body: Body, done: list[Adaptation]) -> None:
     if not (count := drop_efforts(body)):
         return
     if wanted is not None and wanted != before:
-        _edit(body, "output_config", {"effort": wanted})
+        edit(body, "output_config", {"effort": wanted})
         done.append(
-            Adaptation("output_config.effort", "map", _short(before), _short(wanted), "effort_per_message")
+            Adaptation("output_config.effort", "map", short(before), short(wanted), "effort_per_message")
         )
-    dropped = f"{count} × {_short(wanted)}" if wanted else f"{count} ×"
+    dropped = f"{count} × {short(wanted)}" if wanted else f"{count} ×"
     done.append(Adaptation("messages[].output_config", "drop", dropped, "", "effort_per_message"))
 
 
@@ -260,10 +243,10 @@ def _clamp_effort(body: Body, row: Row, done: list[Adaptation]) -> None:
         return
     weaker = [word for word in accepted if EFFORTS.index(word) < EFFORTS.index(effort)]
     fitting = max(weaker or accepted, key=EFFORTS.index, default=None)
-    _edit(body, "output_config", {"effort": fitting})
+    edit(body, "output_config", {"effort": fitting})
     verb = "clamp" if fitting else "drop"
-    after = _short(fitting) if fitting else ""
-    done.append(Adaptation("output_config.effort", verb, _short(effort), after, "effort"))
+    after = short(fitting) if fitting else ""
+    done.append(Adaptation("output_config.effort", verb, short(effort), after, "effort"))
 
 
 def _drop_sampling(body: Body, row: Row, done: list[Adaptation]) -> None:
@@ -274,7 +257,7 @@ def _drop_sampling(body: Body, row: Row, done: list[Adaptation]) -> None:
     elif accepted != "none":
         given = []
     for name in given:
-        done.append(Adaptation(name, "drop", _short(body.get(name)), "", "sampling"))
+        done.append(Adaptation(name, "drop", short(body.get(name)), "", "sampling"))
         body.delete(name)
 
 
@@ -291,31 +274,3 @@ def _fold_system(body: Body, done: list[Adaptation]) -> None:
     if stay:
         before = f'{stay} × "next_user_message"'
         done.append(Adaptation("messages[].clear_at", "drop", before, "", "system_role"))
-
-
-# --- small edits --------------------------------------------------------------------------
-
-
-def _edit(body: Body, key: str, changes: Mapping[str, Any]) -> None:
-    """Set members of an object in the body, None deletes; an object left empty goes too."""
-    inner = Body.parse(body.raw(key) or b"{}")
-    for name, value in changes.items():
-        if value is None:
-            inner.delete(name)
-        else:
-            inner.set(name, value)
-    if inner.names():
-        body.set_raw(key, inner.render())
-    else:
-        body.delete(key)
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return ""
-    text = encode(value).decode(errors="replace")
-    return text if len(text) <= 120 else text[:117] + "…"
