@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from benchmarks import bodies
 from provider.certs import make_authority
 from provider.resolve import Addresses
 from provider.server import HttpServer, Reply, Request
+
+from benchmarks import bodies
 
 PROVIDER, OTHER = "api.anthropic.com", "plain.example"
 HOSTS = (PROVIDER, OTHER)
