@@ -37,4 +37,11 @@ def test_a_tokenizer_that_counts_more_makes_a_model_dearer() -> None:
 
 
 def test_with_a_price_unknown_nothing_is_claimed() -> None:
-    assert switch_gain_usd(OPUS, Model("m", "p", Prices(1.0, 5.0)), 1_000, 1_000) is None
+    assert switch_gain_usd(OPUS, Model("m", "p", Prices(1.0, 5.0, None, 1.25)), 1_000, 1_000) is None
+
+
+def test_where_writing_to_the_cache_has_no_price_it_is_paid_as_input() -> None:
+    plain = replace(SONNET, prices=replace(SONNET.prices, cache_write=None))
+    paid = replace(SONNET, prices=replace(SONNET.prices, cache_write=SONNET.prices.input))
+    gain = switch_gain_usd(OPUS, plain, 50_000, 1_000)
+    assert gain is not None and gain == switch_gain_usd(OPUS, paid, 50_000, 1_000)

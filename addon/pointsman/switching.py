@@ -43,7 +43,9 @@ class _Rates:
     @classmethod
     def of(cls, model: Model, prompt_tokens: int) -> _Rates | None:
         prices = prices_for(model, int(prompt_tokens * model.token_factor))
-        read, write, output = prices.cache_read, prices.cache_write, prices.output
+        read, output = prices.cache_read, prices.output
+        # Where writing has no price of its own, as with OpenAI and Gemini, it is paid as plain input.
+        write = prices.input if prices.cache_write is None else prices.cache_write
         if read is None or write is None or output is None:
             return None
         factor = model.token_factor
