@@ -287,15 +287,15 @@ class Pointsman:
 
     def _speaks(self, flow: http.HTTPFlow) -> bool:
         """Is the request for a host whose surfaces we know?"""
-        request = flow.request
-        return bool(self.engine and self.engine.settings.surfaces_of(request.pretty_host, request.port))
+        return any(self.engine.settings.surfaces_of(*host) for host in _hosts(flow)) if self.engine else False
 
     def _recognise(self, flow: http.HTTPFlow, method: str = "") -> tuple[Surface, str] | None:
         assert self.engine is not None
         request = flow.request
-        return self.engine.recognise(
-            request.pretty_host, request.port, method or request.method, request.path
+        found = (
+            self.engine.recognise(*host, method or request.method, request.path) for host in _hosts(flow)
         )
+        return next(filter(None, found), None)
 
     def _watch_config(self) -> None:
         """Take up a changed router.yaml: a look at the clock on most calls, one `stat` a second."""
@@ -310,6 +310,13 @@ def _set_by_user(option: str) -> bool:
     """Was this option set at all, be it to its default? mitmproxy's `has_changed` cannot tell."""
     entry = ctx.options._options.get(option)
     return entry is not None and entry.value is not optmanager.unset
+
+
+def _hosts(flow: http.HTTPFlow) -> tuple[tuple[str, int], ...]:
+    """Where the client wants to go, by the name that it gave, and by the address that it connects to."""
+    request = flow.request
+    named, reached = (request.pretty_host, request.port), (request.host, request.port)
+    return (named,) if named == reached else (named, reached)
 
 
 def _opens_socket(request: http.Request) -> bool:

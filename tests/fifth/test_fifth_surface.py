@@ -5,12 +5,10 @@ The package is copied, the file is added, and a real mitmdump routes the made-up
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import shutil
 import sqlite3
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +17,10 @@ from typing import Any
 import httpx2
 import pytest
 from pointsman.wire import marker
+from provider.background import serving
 from provider.certs import make_authority
 from provider.proxy import SubprocessProxy, trust
-from provider.server import HttpServer, Reply, Request
+from provider.server import Reply, Request
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "api.telegraph.example"
@@ -43,26 +42,15 @@ class Office:
     def __init__(self, folder: Path) -> None:
         authority = make_authority(folder, [HOST])
         self.ca_file = authority.ca_file
-        self.server = HttpServer(self.answer, authority.server_context(("http/1.1",)))
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.context = authority.server_context(("http/1.1",))
+        self.addresses: dict[str, int] = {}
         self.requests: list[Request] = []
-
-    @property
-    def addresses(self) -> dict[str, int]:
-        return {HOST: self.server.port}
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Office]:
-        self.thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(10)
-        try:
+        with serving(self.answer, self.context) as port:
+            self.addresses[HOST] = port
             yield self
-        finally:
-            asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(10)
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self.thread.join(10)
-            self.loop.close()
 
     async def answer(self, request: Request, reply: Reply) -> None:
         self.requests.append(request)
