@@ -123,8 +123,11 @@ class Action:
             sessions.refused_account(self.plan.account, _ASKED)
             self.read()
             return replace(self._rewrite(refused), detail=f"the provider refused {named.parameter}")
-        parameter = named.parameter if named else self._refused_model(message)
-        if not parameter:
+        if named is not None:
+            detail = f"{refused.served_model} was picked and refused {named.parameter}"
+        elif self._lacks_model(message):
+            detail = f"{refused.served_model} was picked, and this account may not have it"
+        else:
             return None
         sessions.refused(refused.session, refused.served_model, self.plan.facts.requested_model)
         self.read()
@@ -132,23 +135,22 @@ class Action:
             refused,
             served_model=self.plan.facts.requested_model,
             reason=Reason.REFUSED.value,
-            detail=f"{refused.served_model} was picked and refused {parameter}",
+            detail=detail,
             adaptations=(),
             marker="off",
         )
 
-    def _refused_model(self, message: str) -> str:
-        """The picked model's name, if that is what the refusal is about: this account may not have it."""
+    def _lacks_model(self, message: str) -> bool:
+        """Is the refusal about the picked model? Then no conversation of this account gets it for a while."""
         assert self.plan is not None and self.answer is not None
         decision = self.answer.decision
         name = decision.served_model
-        if name in ("", decision.requested_model) or decision.reason == Reason.FORCED:
-            return ""
-        if name.lower() not in message:
-            return ""
+        picked = name not in ("", decision.requested_model) and decision.reason != Reason.FORCED
+        if not picked or name.lower() not in message:
+            return False
         model = self.engine.settings.catalogue.resolve(name)
         self.engine.pipeline.sessions.refused_account(self.plan.account, model.name if model else name)
-        return name
+        return True
 
     def outgoing(self, decision: Decision | None) -> http.Request:
         """The request to send: the client's own but for the body's edits and the router's headers."""

@@ -62,7 +62,7 @@ class Reason(StrEnum):
     NO_TEXT = "no words of the user"
     COUNT = "counted for the serving model"
     FAILED = "routing failed"
-    REFUSED = "provider refused the adapted request"
+    REFUSED = "provider refused what was picked"
 
 
 @dataclass(frozen=True, slots=True)

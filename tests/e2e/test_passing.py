@@ -12,7 +12,7 @@ import pytest
 from e2e.support import Rows, Sdk, tunnel
 from provider.answers import Answer, Fault, Pace, Page, Text, compress, overloaded, rate_limited
 from provider.proxy import InProcessProxy, trust
-from provider.standin import StandIn
+from provider.standin import Record, StandIn
 
 OPUS, HAIKU = "claude-opus-4-8", "claude-haiku-4-5"
 HELLO: list[Any] = [{"role": "user", "content": "Which platform?"}]
@@ -349,6 +349,31 @@ def test_a_refused_model_is_not_tried_again_in_the_same_conversation(
     refused = [record.model for record in provider.messages if record.status == 400]
     assert refused and len(refused) == len(set(refused))
     assert len(proxy.warnings) == len(refused)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_model_that_the_account_may_not_have_is_asked_for_once(
+    client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy, rows: Rows, status: int
+) -> None:
+    """The requested model serves instead, and other conversations of the account leave the model out."""
+    forbidden = []
+
+    def answer(record: Record) -> Answer | Fault:
+        if record.model == "claude-opus-4-8":
+            return Answer((Text("Nine."),))
+        forbidden.append(record.model)
+        return Fault(status, f"model: {record.model}")
+
+    provider.responder = answer
+    for question in ("Which platform?", "Which train?", "Which station?", "Which guard?"):
+        said = client.messages.create(
+            model="claude-opus-4-8", max_tokens=100, messages=[{"role": "user", "content": question}]
+        )
+        assert (said.content[-1].text, said.model) == ("Nine.", "claude-opus-4-8")
+    assert forbidden and len(forbidden) == len(set(forbidden))
+    first = rows.all()[0]
+    assert (first["served_model"], first["reason"]) == ("claude-opus-4-8", "provider refused what was picked")
+    assert first["retried"] == f"{forbidden[0]} was picked, and this account may not have it"
 
 
 @pytest.mark.parametrize("chunked", [False, True])
