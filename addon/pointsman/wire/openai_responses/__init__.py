@@ -1,0 +1,99 @@
+"""The Responses surface: POST /v1/responses, and the path that Codex uses with a ChatGPT plan.
+
+What reads requests is in `facts` and `turn`, what strips their history in `history`, what fits them to a
+model in `rules`, what mends a refused one in `remedy`, what reads answers in `answer`, what changes them in
+`stream`, and what their items are in `items`. Edits touch only the spans of what they change.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pointsman.values import Adaptation, Changes, Facts, Model
+from pointsman.wire import sse
+from pointsman.wire.json_spans import Body
+from pointsman.wire.loose import as_list
+from pointsman.wire.openai.client import MODEL_HEADERS, credential
+from pointsman.wire.openai.errors import error_body, error_message
+from pointsman.wire.openai_responses.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.openai_responses.facts import LOGPROBS, read_facts
+from pointsman.wire.openai_responses.history import strip
+from pointsman.wire.openai_responses.remedy import remedy
+from pointsman.wire.openai_responses.rules import adapt, ineligible
+from pointsman.wire.openai_responses.stream import StreamTransform
+
+__all__ = [
+    "HOSTS",
+    "MODEL_HEADERS",
+    "SURFACE",
+    "Observation",
+    "StreamTransform",
+    "adapt",
+    "ask",
+    "credential",
+    "error_body",
+    "error_message",
+    "ineligible",
+    "marker_modes",
+    "observe_body",
+    "read_facts",
+    "recognise",
+    "remedy",
+    "rewrite_body",
+    "set_model",
+    "stream",
+    "strip",
+]
+
+SURFACE = "openai_responses"
+HOSTS = ("api.openai.com", "chatgpt.com")
+
+# Gateways have the path under a prefix of their own. Nothing after it: not a stored response, not its
+# items, not /input_tokens, and not /compact, whose answer is no response.
+_PATH = re.compile(
+    r"/backend-api/codex/responses|/responses"
+    r"|(?!/backend-api/)(?:/[A-Za-z0-9._~-]+){0,4}/v\d[A-Za-z0-9.]*/responses"
+)
+_LEAST_OUTPUT = 16  # the API's lower bound of max_output_tokens
+
+
+def recognise(method: str, path: str) -> str | None:
+    """The endpoint's name, "generate"; None for everything that is left alone."""
+    known = _PATH.fullmatch(path.partition("?")[0].removesuffix("/"))
+    return "generate" if known and method.upper() == "POST" else None
+
+
+def set_model(body: Body, path: str, name: str) -> str:
+    """Name the model to serve; returns the path to send."""
+    body.set("model", name)
+    return path
+
+
+def ask(body: Body, facts: Facts) -> list[Adaptation]:
+    """What the router adds for itself: nothing, since every answer says what it cost."""
+    return []
+
+
+def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
+    """How a marker may be shown in this action's answer, best first; `body` is what `model` gets.
+
+    Never where it would be parsed or read by no person; nor where the answer is kept for later, where the
+    client wants the probability of every token, or where a stored prompt may ask for any of that.
+    """
+    if (
+        facts.forced_tool
+        or facts.pure_json
+        or facts.turn.background
+        or (facts.max_tokens is not None and facts.max_tokens <= _LEAST_OUTPUT)
+        or body.get("background") is True
+        or body.get("prompt") is not None
+        or body.get("top_logprobs")
+        or LOGPROBS in as_list(body.get("include"))
+    ):
+        return ()
+    return ("text", "comment")
+
+
+def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
+    """What follows a streamed answer; None for an answer that is read as a whole."""
+    return StreamTransform(changes) if sse.is_event_stream(content_type) else None
