@@ -12,6 +12,7 @@ from mitmproxy.options import Options
 from pointsman import config, config_models, options, paths
 from pointsman.errors import ConfigError
 from pointsman.options import OPTIONS, SCALARS, Settings, build, changed, check_names, find_config
+from pointsman.surface import surfaces
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,8 @@ def test_a_named_file_must_exist(away: Path) -> None:
 def test_hosts_of_file_and_option_add_up(away: Path) -> None:
     (away / "work" / "router.yaml").write_text("hosts: {anthropic: [one.example]}\n")
     settings = build(given(hosts=["anthropic=two.example:8443"]))
-    assert settings.provider_hosts == {"api.anthropic.com", "one.example", "two.example"}
+    own = {host for surface in surfaces().values() for host in surface.HOSTS}
+    assert settings.provider_hosts == own | {"one.example", "two.example"}
     assert settings.surfaces_of("API.anthropic.com.") == ("anthropic",)
     assert settings.surfaces_of("anthropic.com") == ()
     assert settings.surfaces_of("one.example", 80) == ("anthropic",)  # without TLS
