@@ -12,8 +12,9 @@ from typing import Any
 from clients.line import Exchange, Provider, without_billing
 from clients.scenarios import Seen
 from mitmproxy import http
-from provider.cache import _segments
-from provider.standin import SENTINEL, Record, is_background
+from provider.anthropic.cache import _segments
+from provider.anthropic.family import is_background
+from provider.standin import SENTINEL, Record
 
 ROUTER = "x-router-"
 FRAMING = frozenset({"connection", "content-length", "content-encoding", "transfer-encoding"})

@@ -25,11 +25,12 @@ from clients.claude_code import ClaudeCode
 from mitmproxy import http
 from pointsman import trust
 from provider.answers import Page
-from provider.cache import Counted, PromptCache
-from provider.capabilities import Takes
+from provider.anthropic.cache import Counted, PromptCache
+from provider.anthropic.capabilities import Takes
+from provider.anthropic.family import is_background
 from provider.proxy import SCRIPT, InProcessProxy, SubprocessProxy
 from provider.server import Reply
-from provider.standin import Record, StandIn, is_background
+from provider.standin import Record, StandIn
 
 BILLING = "x-anthropic-billing-header:"
 HOSTS_FILE = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
@@ -54,7 +55,7 @@ class Provider(StandIn):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.cache = _Cache()
+        self.families["anthropic"].cache = _Cache()
         self.heads: dict[str, list[tuple[str, str]]] = {}
         # Claude Code asks again for five seconds when this one is not of the right shape.
         limits = Page(b'{"restrictions":{}}', headers={"content-type": "application/json"})

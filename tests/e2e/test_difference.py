@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from e2e.support import Sdk
 from provider.answers import Answer, Call, Fault, Page, Text
+from provider.anthropic.errors import error_body
 from provider.proxy import InProcessProxy, SubprocessProxy, trust
-from provider.refusal import error_body
 from provider.standin import StandIn
 
 OPUS, HAIKU = "claude-opus-4-8", "claude-haiku-4-5"

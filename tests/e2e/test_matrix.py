@@ -16,8 +16,8 @@ import pytest
 from pointsman.catalogue import Catalogue
 from pointsman.wire import anthropic as surface
 from pointsman.wire.json_spans import Body
-from provider import rules, structure, thinking
-from provider.capabilities import MODELS, Takes
+from provider.anthropic import rules, structure, thinking
+from provider.anthropic.capabilities import MODELS, Takes
 from provider.refusal import Refusal
 
 TOOL = {"name": "ls", "input_schema": {"type": "object"}}

@@ -10,7 +10,8 @@ import anthropic
 import httpx2
 import pytest
 from e2e.support import Rows, Sdk, tunnel
-from provider.answers import Answer, Fault, Pace, Page, Text, compress, overloaded, rate_limited
+from provider.answers import Answer, Fault, Pace, Page, Text, overloaded, rate_limited
+from provider.encodings import compress
 from provider.proxy import InProcessProxy, trust
 from provider.standin import Record, StandIn
 

@@ -1,20 +1,6 @@
-"""Errors as Anthropic words them."""
+"""What a family raises for a request that it does not take."""
 
 from __future__ import annotations
-
-import json
-
-ERROR_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    405: "invalid_request_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    529: "overloaded_error",
-}
 
 
 class Refusal(Exception):
@@ -22,9 +8,5 @@ class Refusal(Exception):
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
+        self.message = message
         self.status = status
-
-
-def error_body(status: int, message: str, request_id: str, kind: str | None = None) -> bytes:
-    error = {"type": kind or ERROR_TYPES.get(status, "api_error"), "message": message}
-    return json.dumps({"type": "error", "error": error, "request_id": request_id}).encode()

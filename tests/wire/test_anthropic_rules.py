@@ -18,10 +18,10 @@ from pointsman.values import Adaptation, Facts, Model
 from pointsman.wire.anthropic.facts import read_facts
 from pointsman.wire.anthropic.rules import adapt, ineligible
 from pointsman.wire.json_spans import Body
-from provider.capabilities import BY_NAME, Takes
+from provider.anthropic.capabilities import BY_NAME, Takes
+from provider.anthropic.rules import check_parameters, check_schema
+from provider.anthropic.structure import check_structure
 from provider.refusal import Refusal
-from provider.rules import check_parameters, check_schema
-from provider.structure import check_structure
 
 CATALOGUE = Catalogue.load()
 HAIKU, SONNET_46, OPUS_46 = "claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-6"

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from provider.capabilities import BY_NAME, Takes
+from provider.anthropic.capabilities import BY_NAME, Takes
+from provider.anthropic.structure import blocks_of
 from provider.refusal import Refusal
-from provider.structure import blocks_of
 
 Json = Mapping[str, Any]
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provider.capabilities import Takes
-from provider.structure import blocks_of
+from provider.anthropic.capabilities import Takes
+from provider.anthropic.structure import blocks_of
 
 LOOKBACK_BLOCKS = 20
 BYTES_PER_TOKEN = 4

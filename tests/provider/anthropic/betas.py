@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from provider.anthropic.structure import blocks_of
 from provider.refusal import Refusal
-from provider.structure import blocks_of
 
 EFFORT_PER_MESSAGE = frozenset({"mid-conversation-output-config-2026-07-01", "per-turn-control-2026-07-01"})
 CLEAR_AT = frozenset({"mid-conversation-system-clear-at-2026-08-21"})

@@ -15,9 +15,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from provider.capabilities import BY_NAME, Takes
+from provider.anthropic.capabilities import BY_NAME, Takes
+from provider.anthropic.structure import Block, blocks_of
 from provider.refusal import Refusal
-from provider.structure import Block, blocks_of
 
 THINKING = ("thinking", "redacted_thinking")
 KEY = b"the stand-in's signing key"

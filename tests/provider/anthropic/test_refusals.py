@@ -6,10 +6,11 @@ import copy
 from typing import Any
 
 import pytest
-from provider import betas, rules, structure, thinking
-from provider.answers import Answer, Call, Text, Think, compose
-from provider.cache import PromptCache
-from provider.capabilities import BY_NAME
+from provider.answers import Answer, Call, Text, Think
+from provider.anthropic import betas, rules, structure, thinking
+from provider.anthropic.answers import compose
+from provider.anthropic.cache import PromptCache
+from provider.anthropic.capabilities import BY_NAME
 from provider.refusal import Refusal
 
 ASK: dict[str, Any] = {"max_tokens": 4096, "messages": [{"role": "user", "content": "hi"}]}
