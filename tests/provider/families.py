@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from provider.anthropic.family import Anthropic
 from provider.family import Family
+from provider.gemini.family import Gemini
 
 
 def all_families() -> tuple[Family, ...]:
     """Fresh ones, with no memory."""
-    return (Anthropic(),)
+    return (Anthropic(), Gemini())
+

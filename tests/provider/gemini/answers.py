@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provider.answers import Answer, Call, Fault, Given, Text, Think
+from provider.answers import Answer, Call, Fault, Given, Part, Text, Think, parts_of, pieces
 from provider.gemini import rules, shape
 from provider.gemini.cache import BYTES_PER_TOKEN, Counted
 from provider.gemini.capabilities import Takes
-from provider.gemini.refusal import error_value, quota_details
+from provider.gemini.errors import error_value, quota_details
 from provider.gemini.signatures import sign
 
 Json = Mapping[str, Any]
@@ -84,13 +84,13 @@ class Message:
         """The answers of which a stream consists; counts grow, and the last ones hold."""
         if self.feedback is not None:
             return [self._response([], ())]
-        pieces = [piece for part in self.pieces for piece in part] or [{"text": ""}]
+        streamed = [piece for part in self.pieces for piece in part] or [{"text": ""}]
         chunks = []
-        for number, piece in enumerate(pieces):
+        for number, piece in enumerate(streamed):
             candidate = self._content([piece])
-            if number == len(pieces) - 1:
+            if number == len(streamed) - 1:
                 candidate["finishReason"] = self.finish_reason
-            said = pieces[: number + 1]
+            said = streamed[: number + 1]
             chunks += [
                 self._response([candidate | {"index": index}], said) for index in range(self.candidates)
             ]
@@ -129,18 +129,15 @@ class Message:
         return math.ceil(sum(sizes) / BYTES_PER_TOKEN)
 
 
-def frames(message: Message, *, sse: bool) -> list[bytes]:
+def frames(message: Message, answer: Answer, *, sse: bool) -> list[bytes]:
+    """The pieces of a stream. `overload_kind` "bare" ends it in an error of several lines without data:."""
     chunks = message.chunks()
-    return [shape.event(chunk) for chunk in chunks] if sse else shape.array(chunks)
-
-
-def with_error(message: Message, after: int, *, sse: bool, bare: bool) -> list[bytes]:
-    """A stream that ends in an error after that many chunks; `bare` is the error as JSON of several lines."""
-    chunks = message.chunks()[:after]
-    error = error_value(503, BUSY)
+    if answer.overload_after is None:
+        return [shape.event(chunk) for chunk in chunks] if sse else shape.array(chunks)
+    chunks, error = chunks[: answer.overload_after], error_value(503, BUSY)
     if not sse:
         return shape.array([*chunks, error])
-    last = shape.pretty(error).encode() if bare else shape.event(error)
+    last = shape.pretty(error).encode() if answer.overload_kind == "bare" else shape.event(error)
     return [*(shape.event(chunk) for chunk in chunks), last]
 
 
@@ -150,7 +147,7 @@ def compose(
     """Turn a scripted answer into a message: signatures are made, calls get ids, tokens are counted."""
     given = [part for part in answer.blocks if isinstance(part, Given) and "promptFeedback" in part.block]
     maker = _Maker(model, account, number, thinks=rules.is_thinking(body, model), shown=_shown(body))
-    for part in () if given else _parts(answer, maker.thinks):
+    for part in () if given else parts_of(answer, maker.thinks):
         maker.add(part)
     maker.finish()
     return Message(
@@ -177,16 +174,14 @@ class _Maker:
         self.thought_tokens = 0
         self.called = False
 
-    def add(self, part: Text | Think | Call | Given) -> None:
+    def add(self, part: Part) -> None:
         if isinstance(part, Think):
             self.thought_tokens += max(1, len(part.text) // BYTES_PER_TOKEN)
             if self.shown and not part.redacted:
                 self._whole({"text": part.text, "thought": True})
         elif isinstance(part, Text):
-            size = part.piece
-            cut = [part.text[at : at + size] for at in range(0, len(part.text), size)]
             self.parts.append({"text": part.text})
-            self.pieces.append(tuple({"text": text} for text in cut))
+            self.pieces.append(tuple({"text": text} for text in pieces(part.text, part.piece)))
         elif isinstance(part, Call):
             self._whole(self._call(part))
         else:
@@ -206,7 +201,8 @@ class _Maker:
         self.pieces.append((part,))
 
     def _call(self, part: Call) -> dict[str, Any]:
-        call: dict[str, Any] = {"name": part.name, "args": dict(part.input)}
+        given = {"input": part.input} if isinstance(part.input, str) else dict(part.input)
+        call: dict[str, Any] = {"name": part.name, "args": given}
         if self.model.call_ids:
             call["id"] = _identity(f"call {len(self.parts)}", self.number).lower().translate(_PLAIN)[:8]
         made: dict[str, Any] = {"functionCall": call}
@@ -217,14 +213,6 @@ class _Maker:
 
 
 _PLAIN = str.maketrans("-_", "00")
-
-
-def _parts(answer: Answer, thinks: bool) -> list[Text | Think | Call | Given]:
-    if not thinks:
-        return [part for part in answer.blocks if not isinstance(part, Think)]
-    if answer.think is None or any(isinstance(part, Think) for part in answer.blocks):
-        return list(answer.blocks)
-    return [Think(answer.think), *answer.blocks]
 
 
 def _shown(body: Json) -> bool:

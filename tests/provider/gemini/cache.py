@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provider.gemini.capabilities import Takes
-from provider.gemini.refusal import Refusal
+from provider.gemini.errors import Refusal
 from provider.gemini.rules import find_model
 
 BYTES_PER_TOKEN = 4

@@ -10,7 +10,7 @@ from typing import Any
 from provider.encodings import ERRORS, decompress
 from provider.gemini import rules, schema
 from provider.gemini.capabilities import Takes
-from provider.gemini.refusal import Refusal, bad_request
+from provider.gemini.errors import Refusal, bad_request
 from provider.gemini.signatures import check_signatures
 from provider.gemini.structure import check_parts, check_structure
 from provider.server import Request

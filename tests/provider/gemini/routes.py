@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from provider.gemini.refusal import Refusal, bad_key, bad_request, bad_token, no_key
+from provider.gemini.errors import Refusal, bad_key, bad_request, bad_token, no_key
 from provider.server import Request
 
 VERSIONS = ("v1", "v1beta")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provider.gemini.capabilities import BY_NAME, Takes
-from provider.gemini.refusal import Refusal
+from provider.gemini.errors import Refusal
 
 Json = Mapping[str, Any]
 

@@ -10,7 +10,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from provider.gemini.refusal import bad_request
+from provider.gemini.errors import bad_request
 from provider.gemini.shape import camel, snake
 
 # A field's kind is the name of a scalar, a message or an enumeration, [kind] for a list, {kind} for a map.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provider.gemini.capabilities import Takes
-from provider.gemini.refusal import Refusal
+from provider.gemini.errors import Refusal
 from provider.gemini.schema import decode
 from provider.gemini.structure import current_turn
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from provider.gemini.capabilities import Takes
-from provider.gemini.refusal import Refusal
+from provider.gemini.errors import Refusal
 from provider.gemini.shape import snake
 
 Json = Mapping[str, Any]

@@ -9,7 +9,7 @@ import pytest
 from provider.gemini.cache import PromptCache
 from provider.gemini.capabilities import BY_NAME
 from provider.gemini.checks import Accepted, check
-from provider.gemini.refusal import Refusal
+from provider.gemini.errors import Refusal
 from provider.gemini.routes import authenticate, check_query, find_route
 from provider.gemini.signatures import CORRUPTED, INVALID, sign
 from provider.server import Request

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provider import refusal
 from provider.gemini.shape import pretty
 
 Detail = Mapping[str, Any]
@@ -28,12 +29,11 @@ SERVICE = "generativelanguage.googleapis.com"
 GOOGLE_TYPES = "type.googleapis.com/google.rpc."
 
 
-class Refusal(Exception):
-    """A request that the provider answers with an error. `str()` is the message that the client gets."""
+class Refusal(refusal.Refusal):
+    """With the typed details that Google adds to some errors."""
 
     def __init__(self, message: str, status: int = 400, details: Sequence[Detail] = ()) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(message, status)
         self.details = tuple(details)
 
 
