@@ -49,6 +49,7 @@ def check(
     version: str = "v1beta",
     verb: str = "generateContent",
     strict_history: bool = False,
+    repeated_results: bool = False,
 ) -> Accepted:
     """Refuse the request, or say what it asks of which model. `body`: parsed JSON as the client sent it."""
     model = rules.find_model(name, version, verb)
@@ -60,7 +61,7 @@ def check(
     if verb == "countTokens":
         check_parts(asked)
         return Accepted(asked, model)
-    check_structure(asked, model)
+    check_structure(asked, model, repeated_results=repeated_results)
     rules.check_parameters(asked, model)
     foreign = check_signatures(asked, model, account, strict_history=strict_history)
     return Accepted(asked, model, foreign)

@@ -23,17 +23,22 @@ PAGE_SIZE = 50
 
 
 class Gemini:
-    """See `provider.family`. `strict_history`: older turns may not hold another model's signatures either."""
+    """See `provider.family`. Two switches, for what the service is not known to do always:
+
+    `strict_history`    older turns may not hold another model's signatures either
+    `repeated_results`  the same response may come twice, as Gemini CLI sends it after --resume
+    """
 
     name = "gemini"
     hosts = (SERVICE,)
 
     def __init__(self) -> None:
         self.cache = PromptCache()
-        self.strict_history = False
+        self.strict_history = self.repeated_results = False
 
     def reset(self) -> None:
-        self.cache, self.strict_history = PromptCache(), False
+        self.cache = PromptCache()
+        self.strict_history = self.repeated_results = False
 
     def generates(self, request: Request) -> bool:
         route = routes.find_route(request)
@@ -56,9 +61,14 @@ class Gemini:
 
     def _check(self, record: Record, route: routes.Route) -> Ready | None:
         record.model = route.name
-        how = {"version": route.version, "verb": route.verb}
         accepted = checks.check(
-            record.body, route.name, record.account, **how, strict_history=self.strict_history
+            record.body,
+            route.name,
+            record.account,
+            version=route.version,
+            verb=route.verb,
+            strict_history=self.strict_history,
+            repeated_results=self.repeated_results,
         )
         record.foreign_thinking = accepted.foreign
         record.notes["accepted"] = accepted

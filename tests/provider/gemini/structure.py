@@ -31,13 +31,17 @@ COUNTS = (
 )
 
 
-def check_structure(body: Json, model: Takes) -> None:
-    """Refuse what no Gemini model takes, and what this one does not. `body` has passed the schema."""
+def check_structure(body: Json, model: Takes, *, repeated_results: bool = False) -> None:
+    """Refuse what no Gemini model takes, and what this one does not. `body` has passed the schema.
+
+    `repeated_results`: a response that says the same for the same call counts once. Gemini CLI 0.61.0 sends
+    each twice after --resume (google-gemini/gemini-cli#29365).
+    """
     check_parts(body)
     for content in body["contents"]:
         _check_role(content.get("role", "user"), model)
     turns = turns_of(body["contents"])
-    _check_turns(turns)
+    _check_turns(turns, repeated_results)
     if turns[-1][0] == "model" and not model.prefill:
         raise Refusal("Requests ending with a model turn are not supported.")
 
@@ -115,11 +119,13 @@ def _check_role(role: str, model: Takes) -> None:
     raise Refusal(f"Role '{role}' is not supported. Please use a valid role: {ROLE_WORDS}.")
 
 
-def _check_turns(turns: Sequence[tuple[str, list[Json]]]) -> None:
+def _check_turns(turns: Sequence[tuple[str, list[Json]]], repeated_results: bool) -> None:
     calls: list[Json] = []
     for index, (role, contents) in enumerate(turns):
         found = [call for content in contents for call in parts_of(content, "functionCall")]
         results = [result for content in contents for result in parts_of(content, "functionResponse")]
+        if repeated_results:
+            results = [result for number, result in enumerate(results) if result not in results[:number]]
         if (role == "user" and found) or (role == "model" and results):
             raise Refusal("Please ensure that function calls are the model's and responses the user's.")
         if role == "user":

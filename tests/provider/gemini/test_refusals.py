@@ -201,6 +201,14 @@ def test_calls_and_results_belong_together(contents: list[Any], named: str) -> N
     assert named in refused({"contents": contents})
 
 
+def test_repeated_results_are_a_switch() -> None:
+    body = {"contents": [HI, step(signed()), results(RESULT, RESULT)]}
+    accept(body, repeated_results=True)
+    other = {"functionResponse": RESULT["functionResponse"] | {"response": {"output": "b"}}}
+    body["contents"][2] = results(RESULT, other)
+    assert "number of function response parts" in refused(body, repeated_results=True)
+
+
 def test_pieces_of_one_turn_of_the_model_belong_together() -> None:
     """The Python SDK keeps each chunk of a stream as a content of its own."""
     accept({"contents": [HI, SAID, step(signed()), step(CALL), results(RESULT, RESULT)]})
