@@ -26,14 +26,15 @@ from pointsman.wire.openai_responses.answer import BEGINNINGS, ENDS, Observation
 from pointsman.wire.openai_responses.items import marker_item, text_part
 from pointsman.wire.transform import SseTransform
 
-# The events of which there are thousands, in the provider's spelling: their numbers are found without
-# parsing, and there is nothing in them to observe. No member before the delta can hold a quote.
+# The events of which there are thousands: their numbers are found without parsing, wherever among the members
+# they stand, and there is nothing in them to observe. A quote inside a text is escaped and cannot end a key.
 _DELTA: Final = re.compile(
-    rb'(?:event: ?response\.[a-z_.]{1,60}\r?\n)?data: ?\{"type": ?"response\.[a-z_]{1,40}\.delta", ?'
-    rb'"sequence_number": ?(0|[1-9][0-9]{0,8}), ?"item_id": ?"[^"\\]{0,200}", ?'
-    rb'"output_index": ?(0|[1-9][0-9]{0,8}),'
+    rb'(?:event: ?response\.[a-z_.]{1,60}\r?\n)?data: ?\{"type": ?"response\.[a-z_.]{1,60}\.delta",'
 )
+_NUMBER: Final = re.compile(rb" ?([0-9]{1,9})(?=[ ,}\r\n])")
 _MARKER_EVENTS: Final = 6
+# After an event with an id, openai-python 3.52 takes a block of comments for an event without data, and fails.
+_ID_LINE: Final = re.compile(rb"(?:\A|[\r\n])id[:\r\n]")
 
 
 class StreamTransform(SseTransform[Observation]):
@@ -70,9 +71,9 @@ class StreamTransform(SseTransform[Observation]):
         return kind
 
     def _change(self, event: sse.Event) -> bytes:
-        if found := _DELTA.match(event.raw):
+        if self._silent(event):
             self._open = False
-            return event.raw if self._marker is None else _renumbered(event.raw, found)
+            return event.raw if self._marker is None else _renumbered(event.raw)
         kind = self._see(event)
         if not kind:
             return event.raw
@@ -95,8 +96,9 @@ class StreamTransform(SseTransform[Observation]):
         if self._marker is not None:
             _shift(body, "sequence_number", _MARKER_EVENTS)
         raw = event.with_data(body.render()) if body.changed else event.raw
-        comment = self._changes.comment
-        return raw + sse.comment(comment) if first and self._begun and comment is not None else raw
+        if self._changes.comment is None or not (first and self._begun) or _ID_LINE.search(event.raw):
+            return raw
+        return raw + sse.comment(self._changes.comment)
 
     def _rewrite(self, response: Body, *, first: bool, last: bool) -> None:
         rename(response, self._changes)
@@ -129,11 +131,17 @@ class StreamTransform(SseTransform[Observation]):
         return event.with_data(body.render()) if body.changed else event.raw
 
 
-def _renumbered(raw: bytes, found: re.Match[bytes]) -> bytes:
+def _renumbered(raw: bytes) -> bytes:
+    return _grown(_grown(raw, b'"output_index":', 1), b'"sequence_number":', _MARKER_EVENTS)
+
+
+def _grown(raw: bytes, key: bytes, by: int) -> bytes:
+    at = raw.find(key)
+    found = _NUMBER.match(raw, at + len(key)) if at >= 0 else None
+    if found is None:
+        return raw
     start, end = found.span(1)
-    place, after = found.span(2)
-    number = b"%d" % (int(found[1]) + _MARKER_EVENTS)
-    return raw[:start] + number + raw[end:place] + b"%d" % (int(found[2]) + 1) + raw[after:]
+    return raw[:start] + b"%d" % (int(found[1]) + by) + raw[end:]
 
 
 def _shift(body: Body, key: str, by: int) -> None:

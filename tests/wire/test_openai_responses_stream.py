@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from pointsman.values import NO_CHANGES, Changes
+from pointsman.wire import marker, sse
+from pointsman.wire.openai_responses import StreamTransform
+from pointsman.wire.openai_responses.items import MARKER_ID
+
+STREAMS = Path(__file__).parents[1] / "streams" / "openai_responses"
+CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
+NAMES = sorted(path.stem for path in STREAMS.glob("*.sse"))
+REQUESTED = "gpt-6.1-sol"
+SERVED = "gpt-6-luna-2026-09-30"
+RESPONSE_ID = "resp_0c7f3b5a8f2d1e9c0068f1a2b3c4d5e6f708192a3b4c5d6e7f"
+MARKER = marker.make("gpt-6-luna", "cluster")
+COMMENT = marker.comment("gpt-6-luna", "cluster")
+ROUTER = {"decision": "d1", "model": "gpt-6-luna"}
+MARKED = Changes(REQUESTED, MARKER, COMMENT, ROUTER)
+UNMARKED = Changes(REQUESTED, None, None, ROUTER)
+NO_ITEM = ["error_first", "failed_before_output", "no_output", "null_item"]
+BROKEN = ["cut_after_event", "cut_mid_event", "error_first", "error_midstream", "null_item"]
+LIFECYCLE = re.compile(r"response\.(?:created|queued|in_progress|completed|incomplete|failed)\Z")
+
+
+def load(name: str) -> bytes:
+    return (STREAMS / f"{name}.sse").read_bytes()
+
+
+def transform() -> StreamTransform:
+    return StreamTransform(MARKED)
+
+
+def run(machine: StreamTransform, *chunks: bytes) -> bytes:
+    pieces = [piece for chunk in chunks for piece in machine.feed(chunk)] + machine.flush()
+    assert all(pieces)
+    return b"".join(pieces)
+
+
+def blocks(stream: bytes) -> list[sse.Event]:
+    reader = sse.Reader()
+    return reader.feed(stream) + reader.flush()
+
+
+def events(stream: bytes) -> list[dict[str, Any]]:
+    found = [event.data for event in blocks(stream) if event.data != b"[DONE]"]
+    return [json.loads(data) for data in found if data is not None]
+
+
+def recorded() -> Iterator[bytes]:
+    for path in sorted(CAPTURES.glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            body = (record["response"] or {}).get("body")
+            if record["method"] == "POST" and record["path"] == "/v1/responses" and isinstance(body, str):
+                yield body.encode()
+
+
+# --- what the real SDK makes of it --------------------------------------------------------
+
+
+def client(answer: httpx2.Response) -> openai.OpenAI:
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda request: answer))
+    return openai.OpenAI(api_key="none", http_client=http, max_retries=0)
+
+
+def served(stream: bytes) -> openai.OpenAI:
+    return client(httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=stream))
+
+
+def accumulate(stream: bytes) -> tuple[dict[str, Any], str]:
+    """The last response and all text, as the openai SDK's own stream helper builds them."""
+    text, last = "", None
+    with served(stream).responses.stream(model=REQUESTED, input="x") as found:
+        for event in found:
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            if LIFECYCLE.match(event.type):
+                last = event.response
+    assert last is not None
+    return last.model_dump(warnings=False), text
+
+
+def raw_events(stream: bytes) -> list[dict[str, Any]]:
+    found = served(stream).responses.create(model=REQUESTED, input="x", stream=True)
+    return [event.model_dump(warnings=False) for event in found]
+
+
+def assert_sdk_agrees(original: bytes, transformed: bytes) -> None:
+    (expected, text), (got, marked_text) = accumulate(original), accumulate(transformed)
+    assert expected.pop("model") != got["model"] or not MARKED
+    assert got.pop("model") == REQUESTED
+    assert got.pop("x_router") == ROUTER
+    before, after = expected.pop("output"), got.pop("output")
+    if before:
+        first = after.pop(0)
+        assert (first["role"], first["status"], first["id"][: len(MARKER_ID)]) == (
+            "assistant", "completed", MARKER_ID,
+        )  # fmt: skip
+        assert [part["text"] for part in first["content"]] == [MARKER]
+    assert after == before
+    assert got == expected
+    assert marked_text in (text, MARKER + text)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BROKEN])
+def test_the_real_sdk_accepts_the_transformed_stream(name: str) -> None:
+    assert_sdk_agrees(load(name), run(transform(), load(name)))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("error_first", "error_midstream")])
+def test_the_real_sdk_sees_every_event_and_only_the_markers_six_more(name: str) -> None:
+    before, after = raw_events(load(name)), raw_events(run(transform(), load(name)))
+    added = [event for event in after if MARKER_ID in str(event) and not LIFECYCLE.match(event["type"])]
+    assert len(added) == (0 if name in NO_ITEM else 6)
+    assert [event["type"] for event in after if event not in added] == [event["type"] for event in before]
+
+
+@pytest.mark.parametrize("name", ["error_first", "error_midstream"])
+def test_the_real_sdk_sees_the_same_error(name: str) -> None:
+    found = []
+    for stream in (load(name), run(transform(), load(name))):
+        try:
+            seen = [event for event in raw_events(stream) if event["type"] == "error"]
+            found.append([(event["code"], event["message"]) for event in seen])
+        except openai.APIError as error:
+            found.append([(error.code, error.message)])
+    assert found[0] == found[1] != []
+
+
+def test_the_text_of_an_answer_is_the_marker_and_the_text() -> None:
+    with served(run(transform(), load("text"))).responses.stream(model=REQUESTED, input="x") as found:
+        assert found.get_final_response().output_text.startswith(MARKER + "The points")
+    with served(run(transform(), load("parallel"))).responses.stream(model=REQUESTED, input="x") as found:
+        calls = [item for item in found.get_final_response().output if item.type == "function_call"]
+    assert [(call.call_id, call.arguments) for call in calls] == [("call_a", '{"n":1}'), ("call_b", '{"n":2}')]
+
+
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="no recorded traffic beside the repository")
+def test_recorded_streams() -> None:
+    streams = list(recorded())
+    assert len(streams) > 12
+    for stream in streams:
+        plain = re.sub(rb'("model": ?)"[^"]*"', rb'\1"gpt-6-luna"', stream)
+        machine = transform()
+        transformed = run(machine, plain)
+        assert_sdk_agrees(plain, transformed)
+        assert_numbers_hold(events(plain), events(transformed))
+        assert machine.observation.complete
+        for size in (1, 7, 100):
+            chunks = [plain[i : i + size] for i in range(0, len(plain), size)]
+            assert run(transform(), *chunks) == transformed
+            assert run(StreamTransform(NO_CHANGES), *chunks) == plain
+
+
+# --- numbers ------------------------------------------------------------------------------
+
+
+def assert_numbers_hold(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    """Numbers go up by one as they did, items are where their index says, and the last event repeats them."""
+    numbers = [event["sequence_number"] for event in after if "sequence_number" in event]
+    if before and [event.get("sequence_number") for event in before] == list(range(len(before))):
+        assert numbers == list(range(len(after)))
+    items: dict[int, str] = {}
+    for event in after:
+        if "output_index" not in event or event.get("item", 1) is None:
+            continue
+        if event["type"] == "response.output_item.added":
+            assert event["output_index"] == len(items)
+            items[event["output_index"]] = event["item"]["id"]
+        named = event.get("item_id") or event["item"]["id"]
+        assert items.get(event["output_index"], named) == named
+    last = after[-1].get("response", {}).get("output") if after else None
+    if last:
+        assert [item["id"] for item in last] == list(items.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_and_places_hold_after_the_marker(name: str) -> None:
+    before, after = events(load(name)), events(run(transform(), load(name)))
+    if name != "null_item":
+        assert_numbers_hold(before, after)
+    assert len(after) - len(before) == (0 if name in NO_ITEM else 6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_response_object_names_the_requested_model(name: str) -> None:
+    for changes in (MARKED, UNMARKED, Changes(REQUESTED)):
+        after = events(run(StreamTransform(changes), load(name)))
+        responses = [event["response"] for event in after if "response" in event]
+        assert {response["model"] for response in responses} <= {REQUESTED}
+        told = [("x_router" in response) for response in responses]
+        wanted = [at == 0 or response["status"] in ("completed", "incomplete", "failed")
+                  for at, response in enumerate(responses)]  # fmt: skip
+        assert told == (wanted if changes.x_router else [False] * len(told))
+
+
+# --- bytes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("trailing", [b"", b"event: resp", b": bye\n\n"])
+def test_every_split_gives_the_same_bytes_and_observation(name: str, trailing: bytes) -> None:
+    stream = load(name) + trailing
+    whole = transform()
+    expected = run(whole, stream)
+    for cut in range(0, len(stream) + 1, 53 if not trailing else 171):
+        machine = transform()
+        assert run(machine, stream[:cut], stream[cut:]) == expected
+        assert machine.observation == whole.observation
+    machine = transform()
+    assert run(machine, *(stream[i : i + 1] for i in range(len(stream)))) == expected
+    assert machine.observation == whole.observation
+
+
+@pytest.mark.parametrize("name", ["text", "crlf", "parallel", "error_midstream"])
+def test_a_cut_at_any_byte(name: str) -> None:
+    stream = re.sub(rb',"parallel_tool_calls".*?"metadata":\{\}', b"", load(name))
+    expected = run(transform(), stream)
+    for cut in range(len(stream) + 1):
+        assert run(transform(), stream[:cut], stream[cut:]) == expected
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "null_item"])
+def test_only_model_marker_and_numbers_differ(name: str) -> None:
+    """Against a plain rewrite of the whole text, which these streams are regular enough for."""
+    stream = load(name)
+    expected = b""
+    marked = began = False
+    for event in blocks(stream):
+        raw = event.raw
+        if not event.whole:
+            expected += raw
+            continue
+        if b"output_item.added" in raw and not marked:
+            number = re.search(rb'"sequence_number" ?: ?(\d+)', raw)
+            expected += b"".join(marker_events(int(number[1]) if number else None))
+            marked = True
+        if marked:
+            raw = add(raw, b"sequence_number", 6)
+            raw = add(raw, b"output_index", 1)
+        if b'"object"' in raw:
+            last = re.search(rb"response\.(completed|incomplete|failed)", raw) is not None
+            raw = rewritten(raw, marked=marked and last, told=last or not began)
+            raw += b"" if began else f": {COMMENT}\n\n".encode()
+            began = True
+        expected += raw
+    assert run(transform(), stream) == expected
+
+
+def add(raw: bytes, key: bytes, by: int) -> bytes:
+    return re.sub(
+        b'"' + key + rb'"( ?: ?)(\d+)', lambda m: b'"%s"%s%d' % (key, m[1], int(m[2]) + by), raw, count=1
+    )
+
+
+def rewritten(raw: bytes, *, marked: bool, told: bool) -> bytes:
+    comma, colon = (b" , ", b" : ") if b" , " in raw else (b", ", b": ") if b'": ' in raw else (b",", b":")
+    raw = raw.replace(SERVED.encode(), REQUESTED.encode())
+    if marked:
+        item = events(b"".join(marker_events(2)))[-1]["item"]
+        compact = json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode()
+        raw = re.sub(rb'("output" ?: ?\[)(?=\{)', lambda m: m[1] + compact + b",", raw)
+    if told:
+        router = json.dumps(ROUTER, separators=(",", ":")).encode()
+        *_, end = re.finditer(rb'(?:"metadata" ?: ?\{\}|"user" ?: ?null)(?=\})', raw)
+        raw = raw[: end.end()] + comma + b'"x_router"' + colon + router + raw[end.end() :]
+    return raw
+
+
+def marker_events(begin: int | None) -> list[bytes]:
+    """The six events, written out as the provider writes such a message, numbered from `begin` on."""
+    text = json.dumps(MARKER, ensure_ascii=False)
+    name = MARKER_ID + RESPONSE_ID[-40:]
+    part = '{"type":"output_text","annotations":[],"logprobs":[],"text":%s}'
+    item = '{"id":"' + name + '","type":"message","status":"%s","role":"assistant","content":[%s]}'
+    place = f'"item_id":"{name}","output_index":0,"content_index":0'
+    kinds = [
+        ("output_item.added", '"output_index":0,"item":' + item % ("in_progress", "")),
+        ("content_part.added", place + ',"part":' + part % '""'),
+        ("output_text.delta", f'{place},"delta":{text},"logprobs":[]'),
+        ("output_text.done", f'{place},"text":{text},"logprobs":[]'),
+        ("content_part.done", place + ',"part":' + part % text),
+        ("output_item.done", '"output_index":0,"item":' + item % ("completed", part % text)),
+    ]
+    written = []
+    for at, (kind, rest) in enumerate(kinds):
+        number = f'"sequence_number":{begin + at},' if begin is not None else ""
+        written.append(f'event: response.{kind}\ndata: {{"type":"response.{kind}",{number}{rest}}}\n\n'.encode())
+    return written
