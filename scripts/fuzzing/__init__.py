@@ -1,0 +1,1 @@
+"""The fuzzer: see scripts/fuzz and docs/testing.md."""
