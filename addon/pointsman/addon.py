@@ -130,7 +130,8 @@ class Pointsman:
         if self.engine is None or not self._speaks(flow):
             return
         found = self._recognise(flow)
-        flow.request.stream = found is None
+        # What is passed on as it comes has left before the `request` hook could answer it.
+        flow.request.stream = found is None and self._refused_socket(flow) is None
         if found:
             surface, endpoint = found
             self._watch_config()
@@ -151,7 +152,8 @@ class Pointsman:
         if flow.response or flow.error:
             return
         if action is None:
-            self._refuse_socket(flow)
+            if surface := self._refused_socket(flow):
+                flow.response = _no_socket(surface)
             return
         try:
             decision = await action.decide(self._embed)
@@ -166,15 +168,12 @@ class Pointsman:
         else:
             self._send(flow, action, decision)
 
-    def _refuse_socket(self, flow: http.HTTPFlow) -> None:
-        """A model API over a WebSocket cannot be routed yet; told so, clients go on with plain requests."""
+    def _refused_socket(self, flow: http.HTTPFlow) -> Surface | None:
+        """The surface of a request that opens a WebSocket to a model, where that is not to be."""
         if self.engine is None or self.engine.settings.websocket != "refuse":
-            return
+            return None
         found = self._recognise(flow, "POST") if _opens_socket(flow.request) else None
-        if found:
-            body = found[0].error_body(426, "Pointsman routes plain requests: POST to the same path instead")
-            headers = {"content-type": "application/json", "upgrade": "HTTP/1.1", "connection": "upgrade"}
-            flow.response = http.Response.make(426, body, headers)
+        return found[0] if found else None
 
     async def _embed(self, text: str) -> Vector:
         """In a thread, so that the event loop never waits; what is remembered needs none."""
@@ -317,6 +316,13 @@ def _hosts(flow: http.HTTPFlow) -> tuple[tuple[str, int], ...]:
     request = flow.request
     named, reached = (request.pretty_host, request.port), (request.host, request.port)
     return (named,) if named == reached else (named, reached)
+
+
+def _no_socket(surface: Surface) -> http.Response:
+    """What goes through a WebSocket cannot be routed; told so, clients go on with plain requests at once."""
+    body = surface.error_body(426, "Pointsman routes plain requests: POST to the same path instead")
+    headers = {"content-type": "application/json", "upgrade": "HTTP/1.1", "connection": "upgrade"}
+    return http.Response.make(426, body, headers)
 
 
 def _opens_socket(request: http.Request) -> bool:
