@@ -1,0 +1,117 @@
+"""The Chat Completions surface: POST …/chat/completions, of OpenAI and of all gateways that speak like it.
+
+All that other rooms call is reachable here. What reads requests is in `facts`, what strips their
+history in `history`, what fits them to a model in `rules`, what reads answers in `answer`, what changes them
+in `stream`; what Responses has as well is in `wire/openai`. Edits touch only the spans of what they change.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pointsman.values import Adaptation, Changes, Facts, Model
+from pointsman.wire import sse
+from pointsman.wire.edits import edit, short
+from pointsman.wire.json_spans import Body
+from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, credential
+from pointsman.wire.openai.errors import error_body, error_message
+from pointsman.wire.openai_chat.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.openai_chat.facts import SURFACE, read_facts
+from pointsman.wire.openai_chat.history import strip
+from pointsman.wire.openai_chat.rules import adapt, ineligible
+from pointsman.wire.openai_chat.stream import ASKED_USAGE, StreamTransform
+
+__all__ = [
+    "HOSTS",
+    "MODEL_HEADERS",
+    "SURFACE",
+    "Observation",
+    "StreamTransform",
+    "adapt",
+    "ask",
+    "credential",
+    "error_body",
+    "error_message",
+    "ineligible",
+    "marker_modes",
+    "observe_body",
+    "read_facts",
+    "recognise",
+    "remedy",
+    "rewrite_body",
+    "set_model",
+    "stream",
+    "strip",
+]
+
+# Gateways serve the API below a prefix that ends in its version, or in its name. Azure's older paths have the
+# deployment in them, which names the model: they are left alone.
+_PATH: Final = re.compile(r"(?:(?:/[\w.~-]+)*/(?:v\d+[a-z]*\d*|openai))?/chat/completions")
+_DEPLOYMENT: Final = "/deployments/"
+
+
+# --- requests -----------------------------------------------------------------------------
+
+
+def recognise(method: str, path: str) -> str | None:
+    """The endpoint's name, "generate"; None for everything that is left alone."""
+    plain = path.partition("?")[0]
+    if method.upper() != "POST" or _DEPLOYMENT in plain or not _PATH.fullmatch(plain):
+        return None
+    return "generate"
+
+
+def set_model(body: Body, path: str, name: str) -> str:
+    """Name the model to serve; returns the path to send."""
+    body.set("model", name)
+    return path
+
+
+def ask(body: Body, facts: Facts) -> list[Adaptation]:
+    """Ask a stream for its usage where the client did not: it says what the answer cost."""
+    options = body.get("stream_options")
+    if not facts.stream or facts.endpoint != "generate" or not isinstance(options, dict | None):
+        return []
+    if options is None:
+        body.set("stream_options", {"include_usage": True})
+        return [Adaptation(ASKED_USAGE, "add", "", "true", "usage")]
+    given = options.get("include_usage")
+    if given is True:
+        return []
+    edit(body, "stream_options", {"include_usage": True})
+    return [Adaptation(ASKED_USAGE, "add", short(given), "true", "usage")]
+
+
+def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
+    """What removes the cause of a refusal from the client's own body: nothing is known."""
+    return []
+
+
+def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
+    """How a marker may be shown in this action's answer, best first.
+
+    Never where it would be continued, parsed, spoken, or read by no person; nor beside log probabilities,
+    which belong to the text token by token, nor where the text was predicted.
+    """
+    if (
+        facts.endpoint != "generate"
+        or facts.prefill
+        or facts.forced_tool
+        or facts.pure_json
+        or facts.turn.background
+        or (facts.max_tokens is not None and facts.max_tokens <= 1)
+        or facts.needs & {"audio", "prediction"}
+        or body.get("logprobs")
+        or body.get("top_logprobs")
+    ):
+        return ()
+    return ("text", "comment")
+
+
+# --- answers ------------------------------------------------------------------------------
+
+
+def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
+    """What follows a streamed answer; None for an answer that is read as a whole."""
+    return StreamTransform(changes, facts.choices) if sse.is_event_stream(content_type) else None
