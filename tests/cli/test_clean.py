@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pointsman import transcripts
 from pointsman.cli.main import main
+from pointsman.transcripts import claude_code, files
 from pointsman.wire import marker
 
 MARK = marker.make("claude-haiku-4-5", "best for this kind of prompt")
@@ -140,6 +141,16 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No conversation of the person who runs the tests is read or written."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    for client in ("CODEX_HOME", "CODEX_SQLITE_HOME", "GEMINI_CLI_HOME", "OPENCODE_DB", "XDG_DATA_HOME"):
+        monkeypatch.delenv(client, raising=False)
+    return folder
+
+
 def run(*arguments: str | Path, config: Path | None = None) -> Result:
     env = {"CLAUDE_CONFIG_DIR": str(config) if config else None}
     return CliRunner().invoke(main, ["clean", *map(str, arguments)], env=env)
@@ -197,17 +208,17 @@ def test_a_link_stays_a_link(project: Path) -> None:
 
 def test_a_file_that_grows_meanwhile_is_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = project / "577f716b.jsonl"
-    write_beside = transcripts._write_beside
+    write_beside = files._write_beside
 
     def grow(path: Path, data: bytes, like: os.stat_result) -> Path:
         with file.open("ab") as out:
             out.write(b'{"type":"user"}\n')
         return write_beside(path, data, like)
 
-    monkeypatch.setattr(transcripts, "_write_beside", grow)
+    monkeypatch.setattr(files, "_write_beside", grow)
     result = run(file)
     assert result.exit_code == 1
-    assert "something is writing to it" in result.output
+    assert "a client is using it" in result.output
     assert file.read_bytes() == MARKED + b'{"type":"user"}\n' * 3
     assert list(project.glob(".577*")) == []
 
@@ -215,10 +226,47 @@ def test_a_file_that_grows_meanwhile_is_left_alone(project: Path, monkeypatch: p
 def test_no_transcripts(tmp_path: Path) -> None:
     result = run(config=tmp_path)
     assert result.exit_code == 1
-    assert "no transcripts of Claude Code found" in result.output
+    assert "no transcripts of any client found" in result.output
 
 
 def test_where_claude_code_keeps_them(tmp_path: Path) -> None:
-    (tmp_path / ".claude" / "projects").mkdir(parents=True)
-    assert transcripts.directories({}, tmp_path) == [tmp_path / ".claude" / "projects"]
-    assert transcripts.directories({"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}, tmp_path) == []
+    own = [tmp_path / ".claude" / "projects", tmp_path / ".config" / "claude" / "projects"]
+    assert claude_code.places({}, tmp_path) == own
+    other = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
+    assert claude_code.places(other, tmp_path) == [tmp_path / "other" / "projects"]
+
+
+# --- all clients --------------------------------------------------------------------------
+
+
+def test_every_client_is_looked_for_and_named(project: Path, tmp_path: Path, home: Path) -> None:
+    rollout = home / ".codex" / "sessions" / "2026" / "11" / "21" / "rollout-2026-11-21T10-00-00-x.jsonl"
+    chat = home / ".gemini" / "tmp" / "work" / "chats" / "session-2026-11-21T10-00-1a0b576b.jsonl"
+    for file in (rollout, chat):
+        file.parent.mkdir(parents=True)
+    event = {"type": "event_msg", "payload": {"type": "agent_message", "message": MARK + "Hi."}}
+    rollout.write_bytes(transcript(event))
+    chat.write_bytes(transcript({"id": "1", "type": "gemini", "content": MARK + "Hi."}))
+    result = run(config=tmp_path)
+    assert result.exit_code == 0, result.output
+    said = [line for line in result.output.splitlines() if not line.startswith("/")]
+    assert said == [
+        "Claude Code: 4 markers removed from 2 transcripts (3 looked at).",
+        "Codex: 1 marker removed from 1 transcript (1 looked at).",
+        "Gemini CLI: 1 marker removed from 1 transcript (1 looked at).",
+        "opencode: no transcripts.",
+        "The old files are beside the new ones as *.bak.",
+    ]
+    assert marker.SENTINEL not in rollout.read_text() + chat.read_text()
+
+
+def test_a_directory_with_transcripts_of_several_clients(tmp_path: Path) -> None:
+    names = ["a/1.jsonl", "b/session-1.json", "c/checkpoint-x.json", "d/checkpoints/2.json"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        answer = {"id": "1", "type": "gemini", "content": MARK + "Hi."}
+        document = answer if name.endswith("l") else {"messages": [answer]}
+        (tmp_path / name).write_bytes(transcript(document))
+    (tmp_path / "settings.json").write_bytes(transcript({"messages": [{"type": "gemini", "content": MARK}]}))
+    assert "4 markers removed from 4 transcripts (4 looked at)." in run(tmp_path).output
+    assert marker.SENTINEL in (tmp_path / "settings.json").read_text()

@@ -1,7 +1,9 @@
-"""`pointsman clean`: take markers out of the transcripts that Claude Code keeps on disk."""
+"""`pointsman clean`: take markers out of the conversations that clients keep on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,42 +16,70 @@ import click
 def command(paths: tuple[Path, ...], dry_run: bool, no_backup: bool) -> None:
     """Remove Pointsman's markers from saved conversations.
 
-    PATHs are transcripts or directories of them; without any, those of Claude Code (CLAUDE_CONFIG_DIR
-    is honoured). Needed only once Pointsman is no longer used: while it runs, it strips markers from
-    what is sent. Everything else in the files keeps its bytes; mode and times stay. End Claude Code first.
+    PATHs are transcripts or directories of them; without any, those of Claude Code, Codex, Gemini CLI and
+    opencode (CLAUDE_CONFIG_DIR, CODEX_HOME, GEMINI_CLI_HOME and XDG_DATA_HOME are honoured). Needed only once
+    Pointsman is no longer used: while it runs, it strips markers from what is sent. Everything else in the
+    files keeps its bytes; mode and times stay. End the clients first.
     """
+    found = {"": list(paths)} if paths else _of_clients()
+    if not any(found.values()):
+        raise click.ClickException("no transcripts of any client found; name a file or directory")
+    sums = [_clean(name, places, dry_run, not no_backup) for name, places in found.items()]
+    if any(one.changed for one in sums) and not dry_run and not no_backup:
+        from pointsman import transcripts
+
+        click.echo(f"The old files are beside the new ones as *{transcripts.BACKUP}.")
+    if any(one.failed for one in sums):
+        raise SystemExit(1)
+
+
+def _of_clients() -> dict[str, list[Path]]:
+    """By name of client, what it keeps transcripts in; only what exists."""
     import os
 
     from pointsman import transcripts
 
-    found = list(paths) or transcripts.directories(os.environ, Path.home())
-    if not found:
-        raise click.ClickException("no transcripts of Claude Code found; name a file or directory")
-    files = [file for path in found for file in transcripts.find(path)]
-    total = changed = failed = 0
-    for file in files:
+    found = {client.NAME: client.places(os.environ, Path.home()) for client in transcripts.CLIENTS}
+    return {name: [place for place in places if place.exists()] for name, places in found.items()}
+
+
+@dataclass
+class _Sum:
+    """What was done for one client."""
+
+    markers: int = 0
+    changed: int = 0
+    looked_at: int = 0
+    failed: int = 0
+
+
+def _clean(name: str, places: Iterable[Path], dry_run: bool, backup: bool) -> _Sum:
+    from pointsman import transcripts
+
+    done = _Sum()
+    for file in (file for place in places for file in transcripts.find(place)):
+        done.looked_at += 1
         try:
-            count = transcripts.clean_file(file, backup=not no_backup, dry_run=dry_run)
+            count = transcripts.clean_file(file, backup=backup, dry_run=dry_run)
         except transcripts.TranscriptBusy:
-            failed += 1
-            click.echo(f"{file}: left alone, something is writing to it; end Claude Code first", err=True)
+            done.failed += 1
+            click.echo(f"{file}: left alone, {name or 'a client'} is using it; end it first", err=True)
         except OSError as error:
-            failed += 1
+            done.failed += 1
             click.echo(f"{file}: left alone, {error.strerror or error}", err=True)
         else:
             if count:
                 click.echo(f"{file}: {_plural(count, 'marker')}")
-                total, changed = total + count, changed + 1
-    click.echo(_summary(total, changed, len(files), dry_run))
-    if changed and not dry_run and not no_backup:
-        click.echo(f"The old files are beside the new ones as *{transcripts.BACKUP}.")
-    if failed:
-        raise SystemExit(1)
+                done.markers, done.changed = done.markers + count, done.changed + 1
+    prefix = f"{name}: " if name else ""
+    click.echo(prefix + _summary(done, dry_run))
+    return done
 
 
-def _summary(total: int, changed: int, looked_at: int, dry_run: bool) -> str:
+def _summary(done: _Sum, dry_run: bool) -> str:
     verb = "would be removed from" if dry_run else "removed from"
-    return f"{_plural(total, 'marker')} {verb} {_plural(changed, 'transcript')} ({looked_at} looked at)."
+    changed = f"{_plural(done.markers, 'marker')} {verb} {_plural(done.changed, 'transcript')}"
+    return f"{changed} ({done.looked_at} looked at)." if done.looked_at else "no transcripts."
 
 
 def _plural(number: int, noun: str) -> str:
