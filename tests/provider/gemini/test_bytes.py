@@ -27,7 +27,7 @@ def test_a_stream_has_only_data_lines(provider: StandIn, raw: httpx2.Client) -> 
     reply = post(raw, "streamGenerateContent?alt=sse")
     first, second, third, last, rest = reply.text.split("\r\n\r\n")
     start = (
-        'data: {"candidates": [{"content": {"parts": [{"text": "a\\u003c"}],"role": "model"},"index": 0}],'
+        'data: {"candidates": [{"content": {"parts": [{"text": "a\\u003c"}],"role": "model"},"index": 0}]'
     )
     assert first.startswith(start + ',"usageMetadata": {"promptTokenCount": ')
     assert '{"text": "b"}' in second and '{"text": "é"}' in third
