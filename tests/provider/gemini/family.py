@@ -30,7 +30,7 @@ class Gemini:
     """
 
     name = "gemini"
-    hosts = (SERVICE,)
+    hosts: tuple[str, ...] = (SERVICE,)
 
     def __init__(self) -> None:
         self.cache = PromptCache()

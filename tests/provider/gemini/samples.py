@@ -10,7 +10,7 @@ from provider.gemini.errors import Refusal
 from provider.gemini.signatures import sign
 
 HI: dict[str, Any] = {"role": "user", "parts": [{"text": "hi"}]}
-SAID = {"role": "model", "parts": [{"text": "hello"}]}
+SAID: dict[str, Any] = {"role": "model", "parts": [{"text": "hello"}]}
 ASK: dict[str, Any] = {"contents": [HI]}
 CALL = {"functionCall": {"name": "ls", "args": {"path": "/é"}, "id": "c1"}}
 RESULT = {"functionResponse": {"name": "ls", "response": {"output": "a"}, "id": "c1"}}

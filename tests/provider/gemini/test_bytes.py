@@ -26,9 +26,7 @@ def test_a_stream_has_only_data_lines(provider: StandIn, raw: httpx2.Client) -> 
     provider.script(Answer((Text("a<b", piece=2), Given({"text": "é"}))))
     reply = post(raw, "streamGenerateContent?alt=sse")
     first, second, third, last, rest = reply.text.split("\r\n\r\n")
-    start = (
-        'data: {"candidates": [{"content": {"parts": [{"text": "a\\u003c"}],"role": "model"},"index": 0}]'
-    )
+    start = 'data: {"candidates": [{"content": {"parts": [{"text": "a\\u003c"}],"role": "model"},"index": 0}]'
     assert first.startswith(start + ',"usageMetadata": {"promptTokenCount": ')
     assert '{"text": "b"}' in second and '{"text": "é"}' in third
     assert '{"parts": [{"text": "","thoughtSignature": "' in last and '"finishReason": "STOP"' in last
