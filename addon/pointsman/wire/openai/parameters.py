@@ -17,6 +17,7 @@ SAMPLING: Final = (
     "temperature", "top_p", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias",
 )  # fmt: skip
 _PLAIN_TIERS: Final = ("auto", "default")  # every model has these
+_DEFAULT_EFFORT: Final = "medium"  # of models that reason by themselves (OpenAI's API reference)
 
 type Row = Mapping[str, Any]
 
@@ -31,6 +32,13 @@ def fitting_effort(effort: str, accepted: Sequence[str]) -> str | None:
     known = sorted((word for word in accepted if word in EFFORTS), key=EFFORTS.index)
     weaker = [word for word in known if EFFORTS.index(word) < EFFORTS.index(effort)]
     return next(iter(weaker[-1:] or known[:1]), None)
+
+
+def wanted_effort(facts: Facts) -> str | None:
+    """The effort that the request asks for, or gets from the requested model by saying nothing."""
+    if facts.effort is not None or facts.thinking_default is None:
+        return facts.effort
+    return "none" if facts.thinking_default == "off" else _DEFAULT_EFFORT
 
 
 def lacks_tier(facts: Facts, row: Row) -> str:

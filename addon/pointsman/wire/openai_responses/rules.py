@@ -15,7 +15,14 @@ from pointsman.values import Adaptation, Facts, Model
 from pointsman.wire.edits import edit, is_count, short
 from pointsman.wire.json_spans import Body, decode, edit_array
 from pointsman.wire.limits import lacks_feature, lacks_input, lacks_room
-from pointsman.wire.openai.parameters import drop_cache_lifetime, drop_sampling, fitting_effort, lacks_tier
+from pointsman.wire.openai.parameters import (
+    drop,
+    drop_cache_lifetime,
+    drop_sampling,
+    fitting_effort,
+    lacks_tier,
+    wanted_effort,
+)
 from pointsman.wire.openai_responses.facts import LOGPROBS, SAMPLING
 
 _ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -50,15 +57,13 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
     row = model.capabilities
     done: list[Adaptation] = []
     _clamp_max_tokens(body, model, done)
-    _fit_effort(body, row, done)
+    _fit_effort(body, facts, row, done)
     effort = _effort(body)
-    thinks = bool(row.get("effort"))
-    if thinks:
-        drop_sampling(body, effort, row, done, SAMPLING)
-    else:
-        _drop_included(body, _ENCRYPTED, "effort", done)
-    if thinks and row.get("sampling_needs_effort_none") and (effort or row.get("effort_default")) != "none":
+    drop_sampling(body, effort, row, done, SAMPLING)
+    if row.get("sampling_needs_effort_none") and (effort or row.get("effort_default")) != "none":
         _drop_included(body, LOGPROBS, "sampling_needs_effort_none", done)
+    if not row["effort"]:
+        _drop_included(body, _ENCRYPTED, "effort", done)
     _fit_verbosity(body, row, done)
     drop_cache_lifetime(body, row, done)
     return done
@@ -78,22 +83,28 @@ def _effort(body: Body) -> str | None:
     return effort if isinstance(effort, str) else None
 
 
-def _fit_effort(body: Body, row: Row, done: list[Adaptation]) -> None:
-    """A model that does not reason refuses the whole member, others only an effort that they do not have."""
-    accepted, reasoning = row.get("effort") or (), body.get("reasoning")
-    if reasoning is None:
-        return
+def _fit_effort(body: Body, facts: Facts, row: Row, done: list[Adaptation]) -> None:
+    """The asked effort, as near as the model has it; written out where leaving it out says something else.
+
+    A model that does not reason refuses the whole member.
+    """
+    accepted, reasoning = row["effort"] or (), body.get("reasoning")
     if not accepted:
-        body.delete("reasoning")
-        done.append(Adaptation("reasoning", "drop", short(reasoning), "", "effort"))
+        drop(body, ("reasoning",), "effort", done)
         return
-    effort = _effort(body)
-    fitting = fitting_effort(effort, accepted) if effort is not None else None
-    if fitting == effort:
+    asked = _effort(body)
+    wanted = asked or wanted_effort(facts)
+    if wanted is None or (asked is None and wanted == row.get("effort_default")):
         return
-    edit(body, "reasoning", {"effort": fitting})
-    verb = "clamp" if fitting else "drop"
-    done.append(Adaptation("reasoning.effort", verb, short(effort), short(fitting), "effort"))
+    fitting = fitting_effort(wanted, accepted)
+    if fitting == asked or not isinstance(reasoning, dict | None):
+        return
+    if reasoning is None:
+        body.set("reasoning", {"effort": fitting})
+    else:
+        edit(body, "reasoning", {"effort": fitting})
+    verb = "clamp" if asked else "map"
+    done.append(Adaptation("reasoning.effort", verb, short(asked), short(fitting), "effort"))
 
 
 def _fit_verbosity(body: Body, row: Row, done: list[Adaptation]) -> None:

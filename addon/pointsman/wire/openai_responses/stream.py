@@ -33,7 +33,7 @@ _DELTA: Final = re.compile(
 )
 _NUMBER: Final = re.compile(rb" ?([0-9]{1,9})(?=[ ,}\r\n])")
 _MARKER_EVENTS: Final = 6
-# After an event with an id, openai-python 3.52 takes a block of comments for an event without data, and fails.
+# After an event with an id, openai-python 3.52 takes a comment for an event without data, and fails.
 _ID_LINE: Final = re.compile(rb"(?:\A|[\r\n])id[:\r\n]")
 
 
