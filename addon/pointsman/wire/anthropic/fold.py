@@ -37,6 +37,7 @@ def fold_system(body: Body) -> int:
     except BodyError:
         return 0
     replaced: dict[int, bytes | None] = {}
+    added: dict[int, list[bytes]] = {}  # to which user message
     folded, last, user = 0, -2, None  # `user`: the message that the reminders of message `last` went to
     for index in _suspects(raw, spans):
         message = _parse(raw, spans, index)
@@ -56,9 +57,11 @@ def fold_system(body: Body) -> int:
             message.set_raw("content", b"[" + b",".join(blocks) + b"]")
             replaced[index], user = message.render(), index
         else:
-            before = replaced.get(user) or raw[spans[user][0] : spans[user][1]]
-            replaced[user] = _with_blocks(before, blocks)
+            added.setdefault(user, []).extend(blocks)
             replaced[index] = None
+    for user, blocks in added.items():
+        before = replaced.get(user) or raw[spans[user][0] : spans[user][1]]
+        replaced[user] = _with_blocks(before, blocks)
     if folded:
         body.set_raw("messages", edit_array(raw, replaced))
     return folded
