@@ -1,122 +1,162 @@
-"""Real Claude Code, run without a person."""
+"""Real Claude Code."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-VERSION = "2.1.197"  # which scripts/install-claude-code installs unless told otherwise
-PROMPT_SECONDS = 60.0
-TOOLS = "Bash,Read"
-
-
-def find_claude() -> Path | None:
-    """The program that scripts/install-claude-code installed, or the one that POINTSMAN_CLAUDE names."""
-    if named := os.environ.get("POINTSMAN_CLAUDE"):
-        return Path(named)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    installed = cache / "pointsman" / "clients" / f"claude-code-{VERSION}"
-    return installed / "node_modules" / ".bin" / "claude" if (installed / "installed").is_file() else None
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """One `claude -p`: its exit code and what it printed."""
-
-    code: int
-    lines: tuple[Mapping[str, Any], ...]
-    errors: str
-
-    @property
-    def result(self) -> Mapping[str, Any]:
-        """The closing line of stream-json; empty if the program was ended before it."""
-        return next((line for line in reversed(self.lines) if line.get("type") == "result"), {})
-
-    @property
-    def text(self) -> str | None:
-        """What `claude -p` prints without stream-json."""
-        return self.result.get("result")
-
-    @property
-    def ending(self) -> tuple[Any, ...]:
-        keys = ("subtype", "is_error", "num_turns", "stop_reason", "api_error_status")
-        return tuple(self.result.get(key) for key in keys)
-
-    @property
-    def blocks(self) -> list[Mapping[str, Any]]:
-        """All content blocks of the assistant, in order."""
-        messages = [line["message"] for line in self.lines if line.get("type") == "assistant"]
-        return [block for message in messages for block in message["content"]]
-
-    @property
-    def models(self) -> set[str]:
-        """The models that the answers claimed to come from; the program's own messages left out."""
-        named = {line["message"].get("model", "") for line in self.lines if line.get("type") == "assistant"}
-        return named - {"<synthetic>"}
+from clients.client import Client, Ran, page
+from clients.script import (
+    ASK,
+    PLAN,
+    REFUSED,
+    THANKS,
+    Scenario,
+    Turn,
+    broken,
+    cut,
+    hanging,
+    limited,
+    look,
+    say,
+    unthought,
+)
+from provider.answers import Answer, Call, Page, overloaded
 
 
 @dataclass
-class ClaudeCode:
-    """A person's machine: a fresh home, a directory of work, and how the network is reached."""
+class ClaudeCode(Client):
+    """`claude -p … --output-format stream-json`."""
 
-    program: Path
-    folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-    prefix: Sequence[str] = ()
-    prompts: int = 0
+    name = "claude-code"
+    package = "claude-code"
+    version = "2.1.197"
+    executable = "claude"
+    trusts = ("NODE_EXTRA_CA_CERTS",)
+    marked = False
+    # Claude Code asks again for five seconds when this one is not of the right shape.
+    pages: ClassVar[dict[str, Page]] = {"GET /api/claude_code/policy_limits": page('{"restrictions":{}}')}
 
-    def __post_init__(self) -> None:
-        for name in ("home", "work", "tmp"):
-            (self.folder / name).mkdir(parents=True)
-        (self.folder / "work" / "timetable.txt").write_text("09:12 platform 4\n09:40 platform 7\n")
-
-    @property
-    def transcripts(self) -> list[Path]:
-        return sorted((self.folder / "home").glob(".claude/projects/*/*.jsonl"))
-
-    def prompt(
-        self, text: str, *options: str, cancel: Callable[[subprocess.Popen[bytes]], bool] | None = None
-    ) -> Ran:
-        """`claude -p text options…`; once `cancel` says so, it gets what Ctrl-C sends."""
-        self.prompts += 1
-        out, err = (self.folder / f"{self.prompts:02d}.{kind}" for kind in ("out", "err"))
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                [*self.prefix, str(self.program), "-p", text, *self._always(), *options],
-                cwd=self.folder / "work",
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-            )
-            try:
-                if cancel is not None and cancel(process):
-                    process.send_signal(signal.SIGINT)
-                code = process.wait(PROMPT_SECONDS)
-            finally:
-                process.kill()
-                process.wait()
-        lines = tuple(json.loads(line) for line in out.read_text().splitlines() if line.startswith("{"))
-        return Ran(code, lines, err.read_text(errors="replace"))
-
-    def _always(self) -> list[str]:
-        return ["--output-format", "stream-json", "--verbose", "--allowedTools", TOOLS]
-
-    def _environment(self) -> dict[str, str]:
-        """Nothing of the tester's own environment but PATH, so that no real key can be used."""
+    def variables(self) -> dict[str, str]:
         return {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder / "home"),
-            "LANG": "C.UTF-8",
-            "TERM": "dumb",
             "CLAUDE_CODE_TMPDIR": str(self.folder / "tmp"),
-            "ANTHROPIC_API_KEY": "sk-ant-api03-tester",
+            "ANTHROPIC_API_KEY": f"sk-ant-api03-{self.account}",
             "DISABLE_AUTOUPDATER": "1",
-            **self.environment,
         }
+
+    def arguments(self, text: str, resume: str) -> list[str]:
+        always = ["-p", text, "--output-format", "stream-json", "--verbose", "--allowedTools", "Bash,Read"]
+        if resume == "latest":
+            return [*always, "--continue"]
+        if resume:
+            return [*always, "--resume", self.session]
+        self.session = str(uuid.uuid4())
+        return [*always, "--session-id", self.session]
+
+    def read(self, code: int, lines: Sequence[Mapping[str, Any]], errors: str) -> Ran:
+        result = next((line for line in reversed(lines) if line.get("type") == "result"), {})
+        messages = [line["message"] for line in lines if line.get("type") == "assistant"]
+        keys = ("subtype", "is_error", "num_turns", "stop_reason", "api_error_status")
+        return Ran(
+            code,
+            text=result.get("result"),
+            ending=tuple(result.get(key) for key in keys),
+            shown=tuple(_shown(block) for message in messages for block in message["content"]),
+            # The program's own messages name no model.
+            models=frozenset(message.get("model", "") for message in messages) - {"<synthetic>"},
+            errors=errors,
+        )
+
+    @classmethod
+    def run(cls, command: str) -> Call:
+        return Call("Bash", {"command": command, "description": "Look"})
+
+    @classmethod
+    def both(cls) -> tuple[Call, ...]:
+        return cls.run("wc -l timetable.txt"), Call("Read", {"file_path": "timetable.txt"})
+
+
+def _shown(block: Mapping[str, Any]) -> str:
+    """Without ids and signatures."""
+    return f"{block['type']} {block.get('text') or block.get('input', '')}"
+
+
+LOOK, DATE = look(ClaudeCode.run("cat timetable.txt")), look(ClaudeCode.run("date"))
+CALL = Answer((ClaudeCode.run("date"),))
+THOUGHTLESS = unthought(say("09:40"))
+
+ClaudeCode.scenarios = (
+    Scenario("plain", (Turn(ASK, (LOOK, say("09:12")), resume=""), Turn(THANKS, (DATE, say("09:40"))))),
+    Scenario(
+        "429 with retry-after",
+        (
+            Turn(ASK, (limited(1), LOOK, limited(1), limited(2), say("09:12")), resume=""),
+            Turn(THANKS, (limited(1), say("09:40"))),
+        ),
+    ),
+    Scenario(
+        "529",
+        (
+            Turn(ASK, (overloaded(), overloaded(), LOOK, overloaded(1), say("09:12")), resume=""),
+            Turn(PLAN, (overloaded(), LOOK, say("It is not."))),
+        ),
+    ),
+    Scenario(
+        "overload in the stream",
+        (
+            Turn(ASK, (broken(1), LOOK, broken(4), say("09:12")), resume=""),
+            Turn(THANKS, (broken(8),)),  # too late: something of the answer has been shown
+            Turn(THANKS, (say("09:40"),)),
+        ),
+    ),
+    Scenario(
+        "overload in every stream",
+        (
+            Turn(ASK, (*[broken(5)] * 2, LOOK, *[broken(5)] * 3, say("09:12")), resume=""),
+            Turn(THANKS, (say("09:40"),)),
+        ),
+    ),
+    Scenario(
+        "overload without thinking",
+        (
+            Turn(
+                ASK, (unthought(broken(2)), unthought(LOOK), unthought(broken(3)), THOUGHTLESS), resume=""
+            ),
+            Turn(THANKS, (unthought(replace(LOOK, overload_after=2)), THOUGHTLESS)),
+            Turn(ASK, (unthought(replace(CALL, overload_after=5)), unthought(CALL), THOUGHTLESS)),
+        ),
+        # Claude Code 2.1.329 asks for a model that cannot go without thinking.
+        {"MAX_THINKING_TOKENS": "0", "ANTHROPIC_MODEL": "claude-opus-4-8"},
+    ),
+    Scenario(
+        "connection cut",
+        (Turn(ASK, (cut(4), LOOK, say("09:12")), resume=""), Turn(THANKS, (say("09:40"),))),
+        races=True,
+    ),
+    Scenario(
+        "cancel",
+        (
+            Turn(ASK, (hanging(6),), resume="", cancel=True),
+            Turn(THANKS, (LOOK, say("09:40"))),
+            Turn(PLAN, (LOOK, hanging(6)), cancel=True),
+            Turn(ASK, (say("09:12"),)),
+        ),
+    ),
+    Scenario(
+        "resume",
+        (
+            Turn(ASK, (LOOK, say("09:12")), resume=""),
+            Turn(PLAN, (look(ClaudeCode.run("ls")), LOOK, say("It is not."))),
+            Turn(THANKS, (DATE, say("09:40")), resume="id"),
+            Turn(ASK, (say("As I said, 09:12."),), resume="id"),
+        ),
+    ),
+    REFUSED,
+    Scenario(
+        "out of retries",
+        (Turn(ASK, (overloaded(), limited(1), overloaded()), resume=""),),
+        {"CLAUDE_CODE_MAX_RETRIES": "2"},
+    ),
+)

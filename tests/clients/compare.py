@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise, takewhile
 from typing import Any
 
-from clients.line import Exchange, Provider, without_billing
-from clients.scenarios import Seen
+from clients import asked
+from clients.line import Line
+from clients.play import Seen
+from clients.provider import ASIDE
+from clients.recorder import Exchange
 from mitmproxy import http
-from provider.anthropic.cache import _segments
-from provider.anthropic.family import is_background
-from provider.standin import SENTINEL, Record
+from provider.record import Record
+from provider.standin import SENTINEL
 
 ROUTER = "x-router-"
 FRAMING = frozenset({"connection", "content-length", "content-encoding", "transfer-encoding"})
-VOLATILE = frozenset({"date", "request-id", "cf-ray"})
+VOLATILE = frozenset(
+    {"date", "request-id", "x-request-id", "cf-ray", "openai-processing-ms", "server-timing"}
+)
+VOLATILE_STARTS = ("anthropic-", "x-ratelimit-")
+MODEL_HEADERS = frozenset({"openai-model"})  # an answer's, which a router has to keep at what was asked for
 OURS = frozenset({"content-length", "accept-encoding", "transfer-encoding"})  # in requests
 
 
 def facts(seen: Seen) -> dict[str, Any]:
     """All that may not depend on the line. Model, marker and x-router-* are left out."""
-    asked = asked_bodies(seen)
+    sent = asked_records(seen)
     return {
         "exit code": [run.code for run in seen.runs],
         "final text": [run.text for run in seen.runs],
         "ending": [run.ending for run in seen.runs],
-        "shown": [_shown(run.blocks) for run in seen.runs],
+        "shown": [[shown for shown in run.shown if SENTINEL not in shown] for run in seen.runs],
+        "models": [run.models for run in seen.runs],
         "status": [record.status for record in seen.main],
         "retry count": [record.request.header("x-stainless-retry-count") for record in seen.main],
-        "retries": _retries(asked),
-        "streamed": [body.get("stream") is True for body in asked],
+        "retries": _retries(sent),
+        "streamed": [asked.streams(record) for record in sent],
         "ended": [_ended(record) for record in seen.main],
-        "asked model": [body["model"] for body in asked],
-        "messages": [len(body["messages"]) for body in asked],
-        "background": sum(record.body is not None and is_background(record.body) for record in seen.all),
+        "asked model": [record.model for record in sent],
+        "messages": [len(asked.history(record)) for record in sent],
+        "background": sum(bool(record.notes.get(ASIDE)) for record in seen.all),
         "unused answers": seen.unused,
     }
 
@@ -45,19 +51,21 @@ def facts(seen: Seen) -> dict[str, Any]:
 def heads(seen: Seen) -> list[tuple[int, list[tuple[str, str]]]]:
     """Status and stable headers of each answer in the conversation, as the client saw them."""
     assert seen.exchanges is not None
-    found = [exchange.response for exchange in main_exchanges(seen.exchanges) if exchange.response]
+    found = [exchange.response for exchange, _ in main_exchanges(seen) if exchange.response]
     return [(response.status_code, _stable(response.headers.items(multi=True))) for response in found]
 
 
-def main_exchanges(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    return [each for each in exchanges if _is_main(each)]
+def main_exchanges(seen: Seen) -> list[tuple[Exchange, Record]]:
+    """Each exchange of the conversation, with what its request says."""
+    read = [(exchange, asked.read(exchange.request)) for exchange in seen.exchanges or ()]
+    return [(exchange, record) for exchange, record in read if asked.is_main(record)]
 
 
-def asked_bodies(seen: Seen) -> list[Mapping[str, Any]]:
+def asked_records(seen: Seen) -> list[Record]:
     """What the client itself sent; on the direct line that is what arrived."""
     if seen.exchanges is None:
-        return [record.body for record in seen.main]
-    return [_json(exchange.request) for exchange in main_exchanges(seen.exchanges)]
+        return list(seen.main)
+    return [record for _, record in main_exchanges(seen)]
 
 
 def cached_before(records: Sequence[Record]) -> list[int | None]:
@@ -72,69 +80,69 @@ def cached_before(records: Sequence[Record]) -> list[int | None]:
 
 def lost_prefix(records: Sequence[Record], before: Sequence[int | None]) -> list[int]:
     """For each prompt: how many blocks of the one `before` it are not its beginning, so cannot be read."""
-    prompts = [_blocks(record) for record in records]
+    prompts = [asked.blocks(record) for record in records]
     return [
         0 if index is None else len(prompts[index]) - _common(prompts[index], prompt)
         for index, prompt in zip(before, prompts, strict=True)
     ]
 
 
-def _blocks(record: Record) -> list[str]:
-    return [hashlib.sha256(data).hexdigest() for data, _ in _segments(without_billing(record.body))]
-
-
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def check_line(provider: Provider, seen: Seen) -> None:
+def check_line(line: Line, seen: Seen) -> None:
     """Nothing of the router's arrived, and nothing was changed that is not the router's to change."""
-    provider.check()
+    line.provider.check()
     if seen.exchanges is None:
         return
-    for exchange in seen.exchanges:
-        _check_head(provider, exchange)
-    pairs = list(zip(main_exchanges(seen.exchanges), seen.main, strict=True))
-    for exchange, record in pairs:
-        _check_request(exchange.request, record)
-    _check_others(seen)
+    for (exchange, wanted), record in zip(main_exchanges(seen), seen.main, strict=True):
+        _check_request(exchange.request, wanted, record)
+        if exchange.response is not None:
+            _check_head(exchange.response, line.provider.heads[record.request_id], wanted.model)
+    _check_others(line)
 
 
-def _check_head(provider: Provider, exchange: Exchange) -> None:
-    """The client saw the provider's head, whole and as it was."""
-    response = exchange.response
-    if response is None or "request-id" not in response.headers:
-        return
-    sent = provider.heads[response.headers["request-id"]]
-    assert _carried(response.headers.items(multi=True)) == _carried(sent)
+def _check_head(response: http.Response, sent: Sequence[tuple[str, str]], model: str) -> None:
+    """The client saw the provider's head, whole and as it was, but for the name of the model."""
+    expected = [(name, model if name in MODEL_HEADERS else value) for name, value in _carried(sent)]
+    assert _carried(response.headers.items(multi=True)) == expected
 
 
-def _check_request(asked: http.Request, record: Record) -> None:
-    assert _request_headers(asked.headers.items(multi=True)) == _request_headers(record.request.headers)
-    data = asked.raw_content or b""
-    if _json(asked)["model"] == record.model and SENTINEL.encode() not in data:
+def _check_request(sent: http.Request, wanted: Record, record: Record) -> None:
+    assert _request_headers(sent.headers.items(multi=True)) == _request_headers(record.request.headers)
+    data = sent.raw_content or b""
+    assert sent.path.replace(wanted.model, record.model) == record.request.target
+    if wanted.model == record.model and SENTINEL.encode() not in data:
         assert record.request.body == data
 
 
-def _check_others(seen: Seen) -> None:
-    """What is no part of the conversation (titles, telemetry, …) arrived as it was sent."""
-    assert seen.exchanges is not None
-    others = [each.request for each in seen.exchanges if not _is_main(each)]
-    sent = Counter(
-        (each.method, each.path, _frozen(each.headers.items(multi=True)), each.raw_content or b"")
-        for each in others
-    )
-    main = {id(record) for record in seen.main}
+def _check_others(line: Line) -> None:
+    """What is no part of the conversation (titles, telemetry, …) arrived as it was sent, up to now.
+
+    Not scenario by scenario: a client's telemetry may arrive when it has ended.
+    """
     arrived = Counter(
-        (each.request.method, each.request.target, _frozen(each.request.headers), each.request.body)
-        for each in seen.all
-        if id(each) not in main
+        (record.request.method, record.request.target, _frozen(record.request.headers), record.request.body)
+        for record in list(line.provider.records)
+        if not asked.is_main(record)
     )
+    others = [each for each in line.exchanges or () if not asked.is_main(asked.read(each.request))]
+    sent = Counter(_whole(each.request) for each in others)
     assert not arrived - sent
+    for response in (each.response for each in others if each.response is not None):
+        if (number := response.headers.get("request-id")) is not None:
+            _check_head(response, line.provider.heads[number], "")
+
+
+def _whole(request: http.Request) -> tuple[Any, ...]:
+    headers = _frozen(request.headers.items(multi=True))
+    return request.method, request.path, headers, request.raw_content or b""
 
 
 def _frozen(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name.lower(), value) for name, value in headers)
+    """HTTP/2 has no host header; its own field for it is not among these."""
+    return tuple((name.lower(), value) for name, value in headers if name.lower() != "host")
 
 
 def _request_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -148,36 +156,21 @@ def _carried(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _stable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Names of all, values of those that are not another one each time."""
-    volatile = VOLATILE | {name for name, _ in headers if name.lower().startswith("anthropic-")}
-    return [(name, "" if name in volatile else value) for name, value in _carried(headers)]
+    return [(name, "" if _is_volatile(name) else value) for name, value in _carried(headers)]
 
 
-def _retries(asked: Sequence[Mapping[str, Any]]) -> int:
+def _is_volatile(name: str) -> bool:
+    return name in VOLATILE or name.startswith(VOLATILE_STARTS)
+
+
+def _retries(sent: Sequence[Record]) -> int:
     """Requests with the same history as the one before."""
-    histories = [json.dumps(body["messages"], sort_keys=True) for body in asked]
+    histories = [json.dumps(asked.history(record), sort_keys=True) for record in sent]
     return sum(one == other for one, other in pairwise(histories))
 
 
 def _ended(record: Record) -> str:
     return "whole" if record.complete else "client left" if record.gone else "cut by the provider"
-
-
-def _shown(blocks: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What a program that reads stream-json sees of the answers, without ids, signatures and markers."""
-    seen = [(block["type"], block.get("text", "") or json.dumps(block.get("input", ""))) for block in blocks]
-    return [f"{kind} {text}" for kind, text in seen if SENTINEL not in text]
-
-
-def _is_main(exchange: Exchange) -> bool:
-    """Is it a request of the conversation itself?"""
-    messages = exchange.request.path.partition("?")[0] == "/v1/messages"
-    return messages and not is_background(_json(exchange.request))
-
-
-def _json(request: http.Request) -> dict[str, Any]:
-    value = json.loads(request.raw_content or b"{}")
-    assert isinstance(value, dict)
-    return value
 
 
 def table(rows: Sequence[tuple[str, str, Seen]]) -> str:

@@ -1,4 +1,4 @@
-"""Lines to the stand-in for real clients. Everything here needs Claude Code: scripts/install-claude-code."""
+"""Lines to the stand-in for real clients. All of it needs what scripts/install-client installs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,35 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from clients.claude_code import find_claude
-from clients.line import Line, bare_line, direct_is_possible, direct_line, pointsman_line
+from clients.claude_code import ClaudeCode
+from clients.client import Client
+from clients.kinds import KINDS, PROGRAMS
+from clients.line import Line, bare_line, direct_is_possible, direct_line, pointsman_line, recorded
 
-CLAUDE = find_claude()  # before the tests get a home of their own
 TABLES = pytest.StashKey[list[str]]()
 
-HAIKU = """\
+# The models that take the least of what each client asks for by itself.
+FORCED = """\
 routes:
-  - name: everything to the smallest
+  - name: everything of Anthropic's to the smallest
     requested: "claude-*"
     strategy: fixed
     model: claude-haiku-4-5
 """
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever asks for a `kind` runs once for each of the clients."""
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def claude() -> Path:
-    if CLAUDE is None:
-        pytest.skip("Claude Code is not installed; scripts/install-claude-code does it")
-    return CLAUDE
+def kind(request: pytest.FixtureRequest) -> type[Client]:
+    chosen: type[Client] = request.param
+    if PROGRAMS[chosen] is None:
+        pytest.skip(f"not installed; scripts/install-client {chosen.package} does it")
+    return chosen
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,32 +50,41 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def asked(claude: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The model that this version of Claude Code asks for unless told otherwise."""
-    folder = tmp_path_factory.mktemp("asked")
+def asked(kind: type[Client], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The model that this version of the client asks for unless told otherwise."""
+    return _asked(kind, tmp_path_factory.mktemp("asked"))
+
+
+@pytest.fixture(scope="session")
+def asked_of_claude_code(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return _asked(ClaudeCode, tmp_path_factory.mktemp("asked"))
+
+
+def _asked(kind: type[Client], folder: Path) -> str:
     with bare_line(folder / "line") as line:
-        line.plain().client(claude, folder / "client").prompt("Hello.")
+        ran = line.plain().client(kind, folder / "client", "asked").prompt("Hello.")
         models = {record.model for record in line.provider.main()}
-    assert len(models) == 1, models
+    assert len(models) == 1, (models, ran)
     return models.pop()
 
 
 @pytest.fixture(scope="session")
-def lines(claude: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
     """The bare line first; all others are held against it."""
     folder = tmp_path_factory.mktemp("lines")
     with ExitStack() as stack:
-        yield [
+        made = [
             stack.enter_context(bare_line(folder / "bare")),
             stack.enter_context(pointsman_line(folder / "pointsman")),
-            stack.enter_context(pointsman_line(folder / "haiku", "haiku", HAIKU)),
+            stack.enter_context(pointsman_line(folder / "forced", "forced", FORCED)),
             *([stack.enter_context(direct_line(folder / "direct"))] if direct_is_possible() else []),
         ]
+        yield stack.enter_context(recorded(made, folder / "recorder"))
 
 
 @pytest.fixture(scope="session")
-def haiku_config() -> str:
-    return HAIKU
+def forced_config() -> str:
+    return FORCED
 
 
 @pytest.fixture(scope="session")

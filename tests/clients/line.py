@@ -1,4 +1,4 @@
-"""A line from Claude Code to the stand-in provider: direct, over bare mitmproxy, or over Pointsman.
+"""A line from a client to the stand-in provider: direct, over bare mitmproxy, or over Pointsman.
 
     direct      client ─────────────────────────────────── provider
     bare        client ── recorder ── mitmdump ──────────── provider
@@ -15,109 +15,34 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from copy import copy
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from clients.claude_code import ClaudeCode
-from mitmproxy import http
+from clients.client import Client
+from clients.kinds import PROGRAMS
+from clients.provider import Provider
+from clients.recorder import Exchange, Recorder, recording
 from pointsman import trust
-from provider.answers import Page
-from provider.anthropic.cache import Counted, PromptCache
-from provider.anthropic.capabilities import Takes
-from provider.anthropic.family import is_background
-from provider.proxy import SCRIPT, InProcessProxy, SubprocessProxy
-from provider.server import Reply
-from provider.standin import Record, StandIn
+from provider.proxy import SCRIPT, SubprocessProxy
 
-BILLING = "x-anthropic-billing-header:"
 HOSTS_FILE = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
-
-
-def without_billing(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Claude Code's first system block is a checksum of the request, which the provider does not cache."""
-    system = body.get("system")
-    if not isinstance(system, list):
-        return dict(body)
-    kept = [block for block in system if not str(block.get("text", "")).startswith(BILLING)]
-    return {**body, "system": kept}
-
-
-class _Cache(PromptCache):
-    def count(self, body: Mapping[str, Any], model: Takes, account: str) -> Counted:
-        return super().count(without_billing(body), model, account)
-
-
-class Provider(StandIn):
-    """The stand-in as Claude Code needs it; it also remembers the heads it sent, by request id."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.families["anthropic"].cache = _Cache()
-        self.heads: dict[str, list[tuple[str, str]]] = {}
-        # Claude Code asks again for five seconds when this one is not of the right shape.
-        limits = Page(b'{"restrictions":{}}', headers={"content-type": "application/json"})
-        self.pages["GET /api/claude_code/policy_limits"] = limits
-
-    async def _start(self, record: Record, reply: Reply, status: int, headers: list[tuple[str, str]]) -> None:
-        self.heads[record.request_id] = headers
-        await super()._start(record, reply, status, headers)
-
-    async def _write(self, record: Record, reply: Reply, data: bytes, tear: int) -> None:
-        if record.request.method != "HEAD":  # Claude Code's early connection, where there is no proxy
-            await super()._write(record, reply, data, tear)
-
-    def main(self, since: int = 0) -> list[Record]:
-        """Requests of the conversation itself, from the record with that index on."""
-        found = [record for record in self.records[since:] if record.path == "/v1/messages"]
-        return [record for record in found if record.body is None or not is_background(record.body)]
-
-
-@dataclass
-class Exchange:
-    """One request and its answer as the client sent and saw them."""
-
-    request: http.Request
-    response: http.Response | None = None
-    body: bytearray = field(default_factory=bytearray)
-
-
-class Recorder:
-    """A mitmproxy addon that changes nothing and notes everything."""
-
-    def __init__(self) -> None:
-        self.exchanges: list[Exchange] = []
-        self._open: dict[str, Exchange] = {}
-
-    def request(self, flow: http.HTTPFlow) -> None:
-        exchange = self._open[flow.id] = Exchange(flow.request.copy())
-        self.exchanges.append(exchange)
-
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        exchange = self._open.pop(flow.id, None)
-        if exchange is None or flow.response is None:
-            return
-        exchange.response = copy(flow.response)
-
-        def note(chunk: bytes) -> bytes:
-            exchange.body += chunk
-            return chunk
-
-        flow.response.stream = note
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What a client meets: its environment, and who takes notes."""
+    """What a client meets: whom it has to trust, its proxy, and what it is started with."""
 
-    environment: Mapping[str, str]
-    recorder: Recorder | None = None
+    ca_file: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
 
-    def client(self, program: Path, folder: Path, **more: str) -> ClaudeCode:
-        return ClaudeCode(program, folder, {**self.environment, **more}, self.prefix)
+    def client[C: Client](self, kind: type[C], folder: Path, account: str, **more: str) -> C:
+        program = PROGRAMS[kind]
+        assert program is not None
+        trusts = dict.fromkeys(kind.trusts, str(self.ca_file))
+        return kind(program, folder, account, {**self.environment, **trusts, **more}, self.prefix)
 
 
 @dataclass
@@ -128,31 +53,39 @@ class Line:
     folder: Path
     provider: Provider
     proxy: SubprocessProxy | None = None
+    recorder: Recorder | None = None
 
     @property
     def database(self) -> Path:
         return self.folder / "decisions.db"
 
-    @contextlib.contextmanager
-    def recorded(self) -> Iterator[Front]:
-        """With the recorder in front. Only one at a time: mitmproxy's options are global to a process."""
-        if self.proxy is None:
-            yield self.plain()
-            return
-        recorder = Recorder()
-        settings = {
-            "mode": [f"upstream:{self.proxy.url}"],
-            "ssl_verify_upstream_trusted_ca": str(self.proxy.ca_file),
-        }
-        with InProcessProxy(self.provider, self.folder / "recorder", [recorder], settings) as front:
-            yield Front(_over(front.url, front.ca_file), recorder)
+    @property
+    def exchanges(self) -> list[Exchange] | None:
+        """What clients sent and saw so far; None where nobody takes notes."""
+        return self.recorder.exchanges if self.recorder else None
 
     def plain(self) -> Front:
         """Nothing between the client and what is on trial."""
-        if self.proxy is not None:
-            return Front(_over(self.proxy.url, self.proxy.ca_file))
-        prefix = ("unshare", "--mount", "sh", "-c", HOSTS_FILE, "sh", str(self.folder / "hosts"))
-        return Front({"NODE_EXTRA_CA_CERTS": str(self.provider.ca_file)}, prefix=prefix)
+        if self.proxy is None:
+            return Front(self.provider.ca_file, prefix=_with_hosts(self.folder / "hosts"))
+        return Front(self._trusted(self.proxy.ca_file), {"HTTPS_PROXY": self.proxy.url})
+
+    def front(self) -> Front:
+        """With the recorder between, if there is one."""
+        if self.recorder is None:
+            return self.plain()
+        return Front(self._trusted(self.recorder.ca_file), {"HTTPS_PROXY": self.recorder.url})
+
+    def _trusted(self, ca_file: Path) -> Path:
+        """The proxy's CA, and the provider's own for what the proxy does not decrypt."""
+        both = self.folder / f"trusted-{ca_file.parent.name}.pem"
+        both.write_text(ca_file.read_text() + self.provider.ca_file.read_text())
+        return both
+
+
+def _with_hosts(file: Path) -> tuple[str, ...]:
+    """What starts a program that has a table of hosts of its own."""
+    return ("unshare", "--mount", "sh", "-c", HOSTS_FILE, "sh", str(file))
 
 
 @contextlib.contextmanager
@@ -186,6 +119,15 @@ def direct_line(folder: Path) -> Iterator[Line]:
         yield Line("direct", folder, provider)
 
 
+@contextlib.contextmanager
+def recorded(lines: Sequence[Line], folder: Path) -> Iterator[list[Line]]:
+    """The same lines, with notes taken at the clients' end of each that has a proxy."""
+    proxies = [line.proxy for line in lines if line.proxy is not None]
+    with recording(proxies, folder) as recorders:
+        found = iter(recorders)
+        yield [line if line.proxy is None else replace(line, recorder=next(found)) for line in lines]
+
+
 def direct_is_possible() -> bool:
     """Whether this is a Linux where we may mount and listen on port 443."""
     if sys.platform != "linux" or os.geteuid() != 0:
@@ -214,7 +156,3 @@ def _log_on_failure(proxy: SubprocessProxy) -> Iterator[None]:
     except BaseException:
         print(proxy.log[-8000:])
         raise
-
-
-def _over(url: str, ca_file: Path) -> dict[str, str]:
-    return {"HTTPS_PROXY": url, "NODE_EXTRA_CA_CERTS": str(ca_file)}

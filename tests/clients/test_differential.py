@@ -1,35 +1,43 @@
-"""The same script with and without Pointsman: Claude Code must not be able to tell."""
+"""The same script with and without Pointsman: a client must not be able to tell."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from clients.client import Client
 from clients.compare import cached_before, check_line, facts, heads, lost_prefix, table
+from clients.kinds import KINDS, PROGRAMS
 from clients.line import Line
-from clients.scenarios import SCENARIOS, Scenario, Seen, play
+from clients.play import Seen, play_all
+from clients.script import Scenario
 
 pytestmark = pytest.mark.slow
 
-ROWS: list[tuple[str, str, Seen]] = []
+ROWS: dict[str, list[tuple[str, str, Seen]]] = {}
+CASES = [(kind, scenario) for kind in KINDS for scenario in kind.scenarios]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def printed(tables: list[str]) -> object:
     yield
-    tables.append(table(ROWS))
+    tables.extend(f"{name}\n\n{table(rows)}" for name, rows in ROWS.items())
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_same_but_for_the_model(scenario: Scenario, lines: list[Line], claude: Path, tmp_path: Path) -> None:
-    seen = {}
-    for number, line in enumerate(lines):
-        seen[line.name] = play(scenario, line, claude, tmp_path / str(number))
-        ROWS.append((scenario.name, line.name, seen[line.name]))
+@pytest.mark.parametrize(
+    ("client", "scenario"), CASES, ids=[f"{kind.name}-{scenario.name}" for kind, scenario in CASES]
+)
+def test_same_but_for_the_model(
+    client: type[Client], scenario: Scenario, lines: list[Line], tmp_path: Path
+) -> None:
+    if PROGRAMS[client] is None:
+        pytest.skip(f"not installed; scripts/install-client {client.package} does it")
+    seen = dict(zip([line.name for line in lines], play_all(scenario, client, lines, tmp_path), strict=True))
+    ROWS.setdefault(client.name, []).extend((scenario.name, name, each) for name, each in seen.items())
     bare = seen["bare"]
     assert facts(bare)["unused answers"] == 0
     for line in lines:
-        check_line(line.provider, seen[line.name])
+        check_line(line, seen[line.name])
         expected, found = facts(bare), facts(seen[line.name])
         if scenario.races:
             del expected["streamed"], found["streamed"]
@@ -41,9 +49,13 @@ def test_same_but_for_the_model(scenario: Scenario, lines: list[Line], claude: P
             assert heads(seen[line.name]) == heads(bare), line.name
 
 
-def test_other_models_served(lines: list[Line]) -> None:
+@pytest.mark.parametrize("client", KINDS, ids=[kind.name for kind in KINDS])
+def test_other_models_served(client: type[Client], lines: list[Line]) -> None:
     """Or else all of the above has shown nothing."""
-    served = {name: {record.model for record in seen.main} for _, name, seen in ROWS}
-    asked = served["bare"]
-    assert served["pointsman"] - asked
-    assert served["haiku"] == {"claude-haiku-4-5"}
+    if client.name not in ROWS:
+        pytest.skip("nothing was played")
+    served: dict[str, set[str]] = {}
+    for _, name, seen in ROWS[client.name]:
+        served.setdefault(name, set()).update(record.model for record in seen.main)
+    assert served["pointsman"] - served["bare"]
+    assert len(served["forced"]) == 1 and not served["forced"] & served["bare"]

@@ -10,42 +10,44 @@ from pathlib import Path
 
 import pytest
 from clients.claude_code import ClaudeCode
+from clients.client import Client
+from clients.kinds import PROGRAMS
 from clients.line import Line, bare_line, pointsman_line
-from clients.scenarios import ASK, PLAN, THANKS, look, say
+from clients.script import ASK, PLAN, THANKS, look, say
 from provider.answers import Fault
 from provider.proxy import SCRIPT
 from provider.standin import SENTINEL
 
 pytestmark = pytest.mark.slow
 
+needs_claude_code = pytest.mark.skipif(
+    PROGRAMS[ClaudeCode] is None, reason="not installed; scripts/install-client claude-code does it"
+)
 
-def begin(line: Line, claude: Path, asked: str, folder: Path) -> ClaudeCode:
+
+def begin(line: Line, kind: type[Client], folder: Path) -> Client:
     """Three turns over Pointsman."""
-    client = line.plain().client(claude, folder)
+    client = line.plain().client(kind, folder, "leaver")
     for prompt in (ASK, PLAN, THANKS):
-        line.provider.script(look(), say("09:12"))
-        run = client.prompt(prompt, *(["--continue"] if prompt != ASK else []))
+        line.provider.script(look(kind.run("cat timetable.txt")), say("09:12"))
+        run = client.prompt(prompt, "latest" if prompt != ASK else "")
         assert (run.code, run.text) == (0, "09:12")
     line.provider.check()
-    assert {record.model for record in line.provider.main()} != {asked}
     return client
 
 
-def go_on(client: ClaudeCode, asked: str, folder: Path) -> None:
+def go_on(client: Client, asked: str, folder: Path) -> None:
     """Two more turns without it; the provider checks that all thinking is where it was written."""
     with bare_line(folder) as line:
-        client.environment = line.plain().environment
+        front = line.plain()
+        client.environment = front.environment | dict.fromkeys(client.trusts, str(front.ca_file))
         for prompt in (PLAN, ASK):
-            line.provider.script(look(), say("09:40"))
-            run = client.prompt(prompt, "--continue")
+            line.provider.script(look(client.run("cat timetable.txt")), say("09:40"))
+            run = client.prompt(prompt, "latest")
             assert (run.code, run.text) == (0, "09:40")
         line.provider.check()
         served = [(record.model, record.status) for record in line.provider.main()]
         assert served == [(asked, 200)] * 4
-
-
-def marked(client: ClaudeCode) -> bool:
-    return any(SENTINEL in path.read_text() for path in client.transcripts)
 
 
 def pointsman(*arguments: str, home: Path | None = None, given: str = "") -> str:
@@ -56,42 +58,48 @@ def pointsman(*arguments: str, home: Path | None = None, given: str = "") -> str
     return ran.stdout
 
 
-def test_nothing_to_clean_by_default(claude: Path, asked: str, tmp_path: Path) -> None:
-    with pointsman_line(tmp_path / "line") as line:
-        client = begin(line, claude, asked, tmp_path / "client")
-    assert not marked(client)
-    go_on(client, asked, tmp_path / "bare")
-
-
-def test_text_markers_can_be_cleaned_away(claude: Path, asked: str, tmp_path: Path) -> None:
-    with pointsman_line(tmp_path / "line", router_marker="text") as line:
-        client = begin(line, claude, asked, tmp_path / "client")
-    assert marked(client)
+def test_text_markers_can_be_cleaned_away(
+    kind: type[Client], asked: str, forced_config: str, tmp_path: Path
+) -> None:
+    with pointsman_line(tmp_path / "line", config=forced_config, router_marker="text") as line:
+        client = begin(line, kind, tmp_path / "client")
+    assert client.keeps(SENTINEL)
     pointsman("clean", "--no-backup", home=client.folder / "home")
-    assert not marked(client)
+    assert not client.keeps(SENTINEL)
     go_on(client, asked, tmp_path / "bare")
 
 
-def test_status_line_knows_the_conversation(claude: Path, asked: str, tmp_path: Path) -> None:
+@needs_claude_code
+def test_nothing_to_clean_by_default(asked_of_claude_code: str, tmp_path: Path) -> None:
     with pointsman_line(tmp_path / "line") as line:
-        client = begin(line, claude, asked, tmp_path / "client")
-        session = client.transcripts[0].stem
-        given = json.dumps({"session_id": session})
+        client = begin(line, ClaudeCode, tmp_path / "client")
+        assert {record.model for record in line.provider.main()} != {asked_of_claude_code}
+    assert not client.keeps(SENTINEL)
+    go_on(client, asked_of_claude_code, tmp_path / "bare")
+
+
+@needs_claude_code
+def test_status_line_knows_the_conversation(tmp_path: Path) -> None:
+    with pointsman_line(tmp_path / "line") as line:
+        client = begin(line, ClaudeCode, tmp_path / "client")
+        given = json.dumps({"session_id": client.session})
         shown = pointsman("statusline", "--db", str(line.database), given=given)
         assert line.provider.main()[-1].model in shown
 
 
+@needs_claude_code
 def test_a_refused_adaptation_is_taken_back_unseen(
-    claude: Path, asked: str, haiku_config: str, tmp_path: Path
+    asked_of_claude_code: str, forced_config: str, tmp_path: Path
 ) -> None:
     """One more request at the provider, none at the client, and that model is not tried again."""
-    refusal = Fault(400, "thinking.enabled: this model no longer takes a budget")
-    with pointsman_line(tmp_path / "line", config=haiku_config) as line:
-        client = line.plain().client(claude, tmp_path / "client")
-        line.provider.script(refusal, look(), say("09:12"))
+    asked, refusal = asked_of_claude_code, Fault(400, "thinking.enabled: this model no longer takes a budget")
+    see = look(ClaudeCode.run("cat timetable.txt"))
+    with pointsman_line(tmp_path / "line", config=forced_config) as line:
+        client = line.plain().client(ClaudeCode, tmp_path / "client", "refused")
+        line.provider.script(refusal, see, say("09:12"))
         first = client.prompt(ASK)
-        line.provider.script(look(), say("09:40"))
-        second = client.prompt(THANKS, "--continue")
+        line.provider.script(see, say("09:40"))
+        second = client.prompt(THANKS, "latest")
         line.provider.check()
         served = [(record.model, record.status) for record in line.provider.main()]
     assert [(run.code, run.text) for run in (first, second)] == [(0, "09:12"), (0, "09:40")]

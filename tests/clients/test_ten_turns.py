@@ -1,21 +1,25 @@
-"""Real Claude Code for ten turns with tool calls, as a person would use it: nothing but the proxy between."""
+"""Real clients for ten turns with tool calls, as a person would use them: nothing but the proxy between."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from clients.claude_code import ClaudeCode, Ran
+from clients.client import Client, Ran
 from clients.compare import table
-from clients.line import Line, bare_line, pointsman_line
-from clients.scenarios import ASK, Seen, look, say
+from clients.line import Line, pointsman_line
+from clients.play import Seen
+from clients.script import ASK, look, say
 from pointsman import trust
-from provider.answers import Answer, Call, Text
-from provider.standin import SENTINEL, Record
+from provider.answers import Answer, Text
+from provider.record import Record
+from provider.standin import SENTINEL
 
 pytestmark = pytest.mark.slow
 
@@ -38,11 +42,13 @@ MINUTES = "minutes.txt"
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What a conversation left: the runs, and for each turn what reached the provider."""
+    """What a conversation left: the runs, for each turn what reached the provider, and the decisions."""
 
+    line: Line
+    client: Client
     runs: tuple[Ran, ...]
     turns: tuple[tuple[Record, ...], ...]
-    client: ClaudeCode
+    decisions: tuple[dict[str, Any], ...]
 
     @property
     def main(self) -> list[Record]:
@@ -59,97 +65,126 @@ class Conversation:
         return Seen(self.runs, tuple(self.main), tuple(self.main), None, 0)
 
 
-def script(number: int) -> tuple[Answer, ...]:
+def script(kind: type[Client], number: int) -> tuple[Answer, ...]:
     """Every turn calls tools: one, two at once, one that fails, or a chain of three."""
-    both = Answer(
-        (
-            Text("Two things at once."),
-            Call("Bash", {"command": "wc -l timetable.txt", "description": "Count"}),
-            Call("Read", {"file_path": "timetable.txt"}),
-        )
-    )
-    silent = Answer((Call("Bash", {"command": f"echo {number} >> {MINUTES}", "description": "Note"}),))
-    tools = ((look(),), (both,), (look("cat no-such-file"), silent), (silent, look(), both))[number % 4]
+    cat = look(kind.run("cat timetable.txt"))
+    both = Answer((Text("Two things at once."), *kind.both()))
+    silent = Answer((kind.run(f"echo {number} >> {MINUTES}"),))
+    fails = look(kind.run("cat no-such-file"))
+    tools = ((cat,), (both,), (fails, silent), (silent, cat, both))[number % 4]
     return (*tools, say(f"Answer number {number}."))
 
 
-def converse(line: Line, claude: Path, folder: Path, prompts: Sequence[str] = PROMPTS) -> Conversation:
-    client = line.plain().client(claude, folder)
+def converse(line: Line, kind: type[Client], folder: Path) -> Conversation:
+    client = line.plain().client(kind, folder / line.name, uuid.uuid4().hex)
+    before = newest(line)
     runs, turns = [], []
-    for number, prompt in enumerate(prompts):
-        before = len(line.provider.records)
-        line.provider.script(*script(number))
-        runs.append(client.prompt(prompt, *(["--continue"] if number else [])))
-        turns.append(tuple(line.provider.main(before)))
-    assert not line.provider.steps
-    return Conversation(tuple(runs), tuple(turns), client)
+    for number, prompt in enumerate(PROMPTS):
+        first = len(line.provider.records)
+        line.provider.script(*script(kind, number))
+        runs.append(client.prompt(prompt, "latest" if number else ""))
+        turns.append(tuple(line.provider.main(first)))
+    assert not line.provider.steps, runs
+    return Conversation(line, client, tuple(runs), tuple(turns), tuple(rows(line, before)))
 
 
-def rows(line: Line) -> list[dict[str, Any]]:
-    """The decisions on main turns, in the order in which they were made."""
+def newest(line: Line) -> str:
+    found = rows(line, "")
+    return found[-1]["id"] if found else ""
+
+
+def rows(line: Line, after: str) -> list[dict[str, Any]]:
+    """The decisions on main turns after the one with that id, in the order in which they were made."""
+    if not line.database.is_file():
+        return []
     connection = sqlite3.connect(f"file:{line.database}?mode=ro", uri=True)
     connection.row_factory = sqlite3.Row
-    found = connection.execute("SELECT * FROM decisions WHERE turn = 'main' ORDER BY at, id").fetchall()
+    statement = "SELECT * FROM decisions WHERE turn = 'main' AND id > ? ORDER BY at, id"
+    found = connection.execute(statement, (after,)).fetchall()
     connection.close()
     return [dict(row) for row in found]
 
 
-def check(line: Line, found: Conversation, asked: str) -> None:
-    line.provider.check()
+def check(found: Conversation) -> None:
+    kind = type(found.client)
+    found.line.provider.check()
     assert [run.code for run in found.runs] == [0] * len(PROMPTS), [run.errors for run in found.runs]
     assert [run.text for run in found.runs] == [f"Answer number {number}." for number in range(len(PROMPTS))]
-    assert [len(turn) for turn in found.turns] == [len(script(number)) for number in range(len(PROMPTS))]
+    scripted = [len(script(kind, number)) for number in range(len(PROMPTS))]
+    assert [len(turn) for turn in found.turns] == scripted
     assert {record.status for record in found.main} == {200}
-    # What the client is told is what it asked for, or it would ask for the other one when it goes on.
-    assert {model for run in found.runs for model in run.models} == {asked}
     assert (found.client.folder / "work" / MINUTES).read_text() == "2\n3\n6\n7\n"
 
 
-def check_decisions(line: Line, found: Conversation, asked: str) -> None:
+def check_decisions(found: Conversation, asked: str) -> None:
     """The database knows each request, its model and its usage as the provider does."""
-    made = rows(line)
+    made = found.decisions
     assert {row["requested_model"] for row in made} == {asked}
     assert [row["served_model"] for row in made] == [record.model for record in found.main]
     assert all(record.counted and record.message for record in found.main)
     known = [(row["input_tokens"], row["cache_read_tokens"], row["output_tokens"]) for row in made]
     counts = [(each.counted, each.message) for each in found.main]
-    assert known == [(one.input, one.read, two.output_tokens) for one, two in counts if one and two]
+    assert known == [(one.input, one.read, two.output_tokens) for one, two in counts]
     assert {row["complete"] for row in made} == {1}
+    assert len({row["session"] for row in made}) == 1
 
 
-@pytest.fixture(scope="module")
-def bare(claude: Path, asked: str, tmp_path_factory: pytest.TempPathFactory) -> Conversation:
-    folder = tmp_path_factory.mktemp("ten") / "bare"
-    with bare_line(folder) as line:
-        found = converse(line, claude, folder / "client")
-        check(line, found, asked)
+@pytest.fixture(scope="session")
+def marked_line(forced_config: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """Everything to the models that take the least, with markers as text."""
+    folder = tmp_path_factory.mktemp("marked")
+    with pointsman_line(folder / "line", "marked", forced_config, router_marker="text") as line:
+        yield line
+
+
+@pytest.fixture(scope="session")
+def conversations(
+    kind: type[Client],
+    lines: list[Line],
+    marked_line: Line,
+    tables: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Conversation]:
+    """By name of the line; all at once."""
+    folder = tmp_path_factory.mktemp("ten")
+    chosen = [line for line in (*lines, marked_line) if line.name in ("bare", "pointsman", "marked")]
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        played = [pool.submit(converse, line, kind, folder) for line in chosen]
+        found = {each.line.name: each for each in (one.result() for one in played)}
+    tables.append(
+        table([(f"ten turns of {kind.name}", name, each.seen()) for name, each in found.items()])
+    )
     return found
 
 
-def test_shipped_policy(
-    claude: Path, asked: str, bare: Conversation, tables: list[str], tmp_path: Path
-) -> None:
-    with pointsman_line(tmp_path / "line") as line:
-        authority = trust.load(tmp_path / "line" / "conf")
-        assert authority is not None and authority.constrained
-        found = converse(line, claude, tmp_path / "client")
-        tables.append(table([("ten turns", "bare", bare.seen()), ("ten turns", "pointsman", found.seen())]))
-        check(line, found, asked)
-        check_decisions(line, found, asked)
+def test_bare(conversations: dict[str, Conversation], asked: str) -> None:
+    """What all is held against: without Pointsman, everything goes to the model that was asked for."""
+    found = conversations["bare"]
+    check(found)
+    assert set(found.models) == {asked}
+
+
+def test_shipped_policy(conversations: dict[str, Conversation], asked: str) -> None:
+    found = conversations["pointsman"]
+    authority = trust.load(found.line.folder / "conf")
+    assert authority is not None and authority.constrained
+    check(found)
+    check_decisions(found, asked)
     assert set(found.models) - {asked}, "the prompts no longer show a change of model"
-    transcript = b"".join(path.read_bytes() for path in found.client.transcripts)
-    assert SENTINEL.encode() not in transcript  # thinking is on, where a marker in the text would do harm
+    assert found.client.keeps(SENTINEL) == found.client.marked
 
 
-def test_text_marker_and_a_model_that_takes_less(
-    claude: Path, asked: str, bare: Conversation, tables: list[str], tmp_path: Path, haiku_config: str
-) -> None:
-    """Haiku 4.5 takes no adaptive thinking, no effort and no system role: each main turn is adapted."""
-    with pointsman_line(tmp_path / "line", "haiku", haiku_config, router_marker="text") as line:
-        found = converse(line, claude, tmp_path / "client")
-        tables.append(table([("ten turns, text marker", "haiku", found.seen())]))
-        check(line, found, asked)
-        check_decisions(line, found, asked)
-    assert set(found.models) == {"claude-haiku-4-5"}
-    marked = [sum(SENTINEL in block.get("text", "") for block in run.blocks) for run in found.runs]
-    assert marked == [len(turn) for turn in found.turns]
+def test_text_marker_and_a_model_that_takes_less(conversations: dict[str, Conversation], asked: str) -> None:
+    """Each main turn is adapted; the marker stands in front of each answer, and in no later request."""
+    found = conversations["marked"]
+    check(found)
+    check_decisions(found, asked)
+    assert len(set(found.models)) == 1 and asked not in found.models
+    marks = [sum(SENTINEL in shown for shown in run.shown) for run in found.runs]
+    assert marks == [len(turn) for turn in found.turns]
+
+
+def test_the_client_is_told_what_it_asked_for(conversations: dict[str, Conversation]) -> None:
+    """Or it would ask for the other model when it goes on."""
+    told = {name: {run.models for run in found.runs} for name, found in conversations.items()}
+    assert told["pointsman"] == told["marked"] == told["bare"]
