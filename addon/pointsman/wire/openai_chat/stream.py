@@ -35,24 +35,23 @@ _DONE: Final = b"[DONE]"
 _BOM: Final = b"\xef\xbb\xbf"
 
 # A chunk of which there are thousands, from its choices on, in the spellings of OpenAI and the gateways after
-# it: texts of one choice, all else null. There is nothing in it to observe. `said` is what a marker stands
-# before.
-_STRING: Final = rb'(?:[^"\\\x00-\x1f]++|\\.)'
-_SAID: Final = (
-    rb'"content": ?"' + _STRING + rb'++"'
-    rb'|"tool_calls": ?\[\{"index": ?[0-9]{1,4}, ?"function": ?\{"arguments": ?"' + _STRING + rb'*+"\}\}\]'
-)  # fmt: skip
-_UNSAID: Final = (
-    rb'"content": ?(?:null|"")|"refusal": ?null|"reasoning(?:_content)?": ?(?:null|"' + _STRING + rb'*+")'
+# it: texts of one choice, all else null. There is nothing in it to observe. (No group stands inside a repeat:
+# the re module of Python 3.13 loses count of such groups.)
+_STRING: Final = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
+_TEXT: Final = rb'"(?:role|content|refusal|reasoning|reasoning_content)": ?(?:null|' + _STRING + rb")"
+_CALL: Final = (
+    rb'"tool_calls": ?\[\{"index": ?[0-9]{1,4}, ?"function": ?\{"arguments": ?' + _STRING + rb"\}\}\]"
 )
-_NULLS: Final = rb'(?:, ?"(?:logprobs|finish_reason|native_finish_reason|stop_reason|token_ids)": ?null)*+'
+_NULL: Final = rb', ?"(?:logprobs|finish_reason|native_finish_reason|stop_reason|token_ids)": ?null'
 _PLAIN: Final = re.compile(
     rb'\[\{"index": ?(?P<index>0|[1-9][0-9]{0,3}), ?"delta": ?\{'
-    rb"(?:(?:(?P<said>" + _SAID + rb")|" + _UNSAID + rb'|(?P<role>"role": ?"assistant"))'
-    rb'(?:, ?(?=")|(?=\})))*+'
-    rb"\}" + _NULLS + rb"\}\]"
-    rb'(?P<usage>, ?"usage": ?null)?(?:, ?"obfuscation": ?"[^"\\\x00-\x1f]*+")?+\}(?:\r?\n){2}'
+    rb"(?P<delta>(?:(?:" + _TEXT + rb"|" + _CALL + rb')(?:, ?(?=")|(?=\})))*+)'
+    rb"\}(?:" + _NULL + rb")*+\}\]"
+    rb'(?P<usage>, ?"usage": ?null)?(?:, ?"obfuscation": ?' + _STRING + rb")?\}(?:\r?\n){2}"
 )  # fmt: skip
+# What a marker waits for: a role, a text, a call. Inside a string no quote stands without a backslash.
+_NEWS: Final = re.compile(rb'"(?:role"|refusal": ?"|content": ?"[^"]|tool_calls")')
+_MODEL: Final = re.compile(rb'"model"[ \t]*:[ \t]*("[^"\\\x00-\x1f]*+")')
 # What a marker's chunk takes from the chunk that it stands before.
 _OWN: Final = ("id", "object", "created", "model", "service_tier", "system_fingerprint")
 
@@ -153,7 +152,7 @@ class StreamTransform(SseTransform[Observation]):
             return False
         if not self._unmarked or int(found["index"]) in self._marked:
             return True
-        return found["said"] is None and found["role"] is None
+        return _NEWS.search(found["delta"]) is None
 
     def _renamed(self, raw: bytes, found: re.Match[bytes]) -> bytes:
         """A plain chunk with the requested model, by its bytes alone."""
@@ -182,13 +181,30 @@ class StreamTransform(SseTransform[Observation]):
 
     def _own(self, event: sse.Event, chunk: dict[str, Any], retold: set[int]) -> bytes:
         """The upstream's own chunk as the client gets it; roles of choices in `retold` are known by now."""
+        unasked = self._usage_is_ours and "usage" in chunk and chunk["usage"] is None
+        if not (unasked or retold) and (renamed := self._renamed_once(event.raw, chunk)) is not None:
+            return renamed
         body = Body.parse(event.data or b"")
         rename(body, self._changes)
-        if self._usage_is_ours and chunk.get("usage") is None:
+        if unasked:
             body.delete("usage")
         if retold:
             body.set_raw("choices", _without_roles(body.raw("choices") or b"[]", retold))
         return event.with_data(body.render()) if body.changed else event.raw
+
+    def _renamed_once(self, raw: bytes, chunk: dict[str, Any]) -> bytes | None:
+        """The chunk with the requested model, by its bytes; None where they do not tell which is the name.
+
+        Inside a string no quote stands without a backslash, so what looks like this member is one.
+        """
+        requested, given = self._changes.requested_model, chunk.get("model")
+        if requested is None or not given or given == requested:
+            return raw
+        named = list(_MODEL.finditer(raw))
+        if len(named) != 1 or named[0][1] != encode(given):
+            return None
+        start, end = named[0].span(1)
+        return raw[:start] + encode(requested) + raw[end:]
 
     def _marker_chunk(self, chunk: dict[str, Any], index: int, delta: dict[str, Any]) -> bytes:
         own = {name: chunk[name] for name in _OWN if name in chunk}
