@@ -35,15 +35,21 @@ def unavailable() -> Fault:
 
 
 def exhausted(retry_seconds: float = 1) -> Fault:
-    """A 429 that says when to come back, in its body and not in a header."""
-    return Fault(429, f"{QUOTA}\nPlease retry in {retry_seconds:g}s.", kind=f"RetryInfo {retry_seconds:g}")
+    """A 429 that says when to come back: in its body, Google sends no header."""
+    return Fault(429, QUOTA, kind=f"RetryInfo {retry_seconds:g}")
 
 
 def fault_value(fault: Fault, model: str) -> dict[str, Any]:
-    """The error body of a scripted fault; `kind` may be a status name or "RetryInfo SECONDS"."""
+    """The error body of a scripted fault; `kind` may be a status name or "RetryInfo SECONDS".
+
+    A fault in another provider's words is put into Google's: a bare 429, and Anthropic's 529.
+    """
     kind, _, seconds = (fault.kind or "").partition(" ")
-    if kind == "RetryInfo":
-        return error_value(fault.status, fault.message, quota_details(model, float(seconds)))
+    if fault.status == 429 and kind in ("", "RetryInfo"):
+        wait = float(seconds or fault.headers.get("retry-after", 1))
+        return error_value(429, f"{QUOTA}\nPlease retry in {wait:g}s.", quota_details(model, wait))
+    if fault.status == 529:
+        return error_value(503, BUSY)
     message = BUSY if fault.status == 503 and fault.message == "Overloaded" else fault.message
     return error_value(fault.status, message, name=kind)
 

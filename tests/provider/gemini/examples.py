@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_DEPTH = 20
+MAX_ITEMS = 100
 
 
 def example(schema: Any, root: Any = None, depth: int = 0) -> Any:
@@ -33,7 +34,7 @@ def _of_type(schema: Mapping[str, Any], root: Any, depth: int) -> Any:
         properties = schema.get("properties") or {}
         return {name: example(properties.get(name, {}), root, depth + 1) for name in wanted}
     if kind == "array":
-        count = max(1, int(schema.get("minItems") or 1))
+        count = min(max(1, int(schema.get("minItems") or 1)), MAX_ITEMS)
         return [example(schema.get("items", {}), root, depth + 1) for _ in range(count)]
     if kind in ("integer", "number"):
         return schema.get("minimum", 1)

@@ -56,7 +56,7 @@ class Gemini:
         record.body = checks.parse(record.request)
         if route.kind == "cachedContents":
             kept = schema.read(record.body, "CachedContent", route.version)
-            return _json(_cached(self.cache.keep(kept, record.account, route.version)))
+            return _json(record, _cached(self.cache.keep(kept, record.account, route.version)))
         return self._check(record, route)
 
     def _check(self, record: Record, route: routes.Route) -> Ready | None:
@@ -76,11 +76,11 @@ class Gemini:
             return None
         total = PromptCache(kept=self.cache.kept).count(accepted.body, accepted.model, record.account).total
         return _json(
-            {"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]}
+            record, {"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]}
         )
 
     def aside(self, record: Record) -> Answer | None:
-        return self._fitting(record) if is_background(record.request, record.body) else None
+        return self._fitting(record) if is_background(record.request, _accepted(record).body) else None
 
     def compose(self, record: Record, answer: Answer) -> Ready:
         accepted, route = _accepted(record), routes.find_route(record.request)
@@ -119,7 +119,7 @@ class Gemini:
         sse = route is not None and route.sse
         data = error_body(value, array=route is not None and route.streams and not sse)
         headers = [*head(record, "text/event-stream" if sse else JSON_TYPE), *more]
-        return Ready(headers, [data], trouble.status)
+        return Ready(headers, [data], value["error"]["code"])
 
     def _fitting(self, record: Record) -> Answer:
         """The smallest answer that fits the schema that was asked for."""
@@ -131,16 +131,16 @@ class Gemini:
 
     def _resource(self, record: Record, route: routes.Route) -> Ready:
         if route.kind == "cachedContents":
-            return _json(_cached(self.cache.find(f"cachedContents/{route.name}", record.account)))
+            return _json(record, _cached(self.cache.find(f"cachedContents/{route.name}", record.account)))
         if route.name:
-            return _json(_listed(rules.find_model(route.name, route.version, "getModel")))
+            return _json(record, _listed(rules.find_model(route.name, route.version, "getModel")))
         size, start = (
             int(route.query.get(name) or other) for name, other in (("pageSize", PAGE_SIZE), ("pageToken", 0))
         )
         page: dict[str, Any] = {"models": [_listed(model) for model in MODELS[start : start + size]]}
         if start + size < len(MODELS):
             page["nextPageToken"] = str(start + size)
-        return _json(page)
+        return _json(record, page)
 
 
 def head(record: Record, content_type: str) -> Headers:
@@ -166,8 +166,8 @@ def _accepted(record: Record) -> checks.Accepted:
     return accepted
 
 
-def _json(value: Any) -> Ready:
-    return Ready([("content-type", JSON_TYPE)], [shape.pretty(value).encode()])
+def _json(record: Record, value: Any) -> Ready:
+    return Ready(head(record, JSON_TYPE), [shape.pretty(value).encode()])
 
 
 def _listed(model: Takes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from provider.answers import Answer, Given, Text
+from provider.answers import Answer, Fault, Given, Text, overloaded, rate_limited
 from provider.gemini.family import Gemini
 from provider.standin import StandIn
 
@@ -74,6 +74,14 @@ def test_errors_are_printed_over_several_lines(
     reply = post(raw, verb, {**HELLO, "nope": 1})
     assert (reply.status_code, reply.headers["content-type"]) == (400, kind)
     assert reply.text.startswith(start + '  "error": {\n    "code": 400,\n')
+
+
+def test_faults_of_other_providers_are_put_into_googles_words(provider: StandIn, raw: httpx2.Client) -> None:
+    provider.script(overloaded(), rate_limited(3), Fault(500, "Internal error encountered."))
+    faults = [post(raw, "generateContent") for _ in range(3)]
+    said = [(fault.status_code, fault.json()["error"]["status"]) for fault in faults]
+    assert said == [(503, "UNAVAILABLE"), (429, "RESOURCE_EXHAUSTED"), (500, "INTERNAL")]
+    assert faults[1].json()["error"]["details"][-1]["retryDelay"] == "3s"
 
 
 def test_unknown_members_and_models_are_named(provider: StandIn, raw: httpx2.Client) -> None:
