@@ -1,0 +1,159 @@
+"""The Gemini surface: POST /v1beta/models/{model}:generateContent, :streamGenerateContent and :countTokens.
+
+All that other rooms call is reachable here. `route` reads paths, `facts` and `contents` requests, `turn` what
+they are for; `history` strips them, `rules` and `signatures` fit them to a model; `answer` reads answers,
+`stream` and `array` change streamed ones. Members may be spelled in two ways (`spelling`). Edits touch only
+the spans of what they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
+from pointsman.wire import sse
+from pointsman.wire.credentials import bearer, credential_of, is_jwt
+from pointsman.wire.gemini import route
+from pointsman.wire.gemini.answer import Observation, error_message, observe_body, rewrite_body
+from pointsman.wire.gemini.array import ArrayTransform
+from pointsman.wire.gemini.facts import GeminiFacts, inner_request, modalities, read_facts
+from pointsman.wire.gemini.history import strip
+from pointsman.wire.gemini.rules import adapt, ineligible, remedy
+from pointsman.wire.gemini.spelling import spelled
+from pointsman.wire.gemini.stream import StreamTransform
+from pointsman.wire.json_spans import Body, encode
+from pointsman.wire.loose import as_dict
+
+__all__ = [
+    "HOSTS",
+    "MODEL_HEADERS",
+    "SURFACE",
+    "ArrayTransform",
+    "GeminiFacts",
+    "Observation",
+    "StreamTransform",
+    "adapt",
+    "ask",
+    "credential",
+    "error_body",
+    "error_message",
+    "ineligible",
+    "marker_modes",
+    "observe_body",
+    "read_facts",
+    "recognise",
+    "remedy",
+    "rewrite_body",
+    "set_model",
+    "stream",
+    "strip",
+]
+
+SURFACE = "gemini"
+HOSTS = ("generativelanguage.googleapis.com",)
+MODEL_HEADERS: tuple[str, ...] = ()
+
+# google.rpc.Code by HTTP status (googleapis, google/rpc/code.proto).
+_STATUSES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_OAUTH = "ya29."
+
+
+# --- requests -----------------------------------------------------------------------------
+
+
+def recognise(method: str, path: str) -> str | None:
+    """The endpoint's name, "generate" or "count_tokens"; None for everything that is left alone."""
+    found = route.parse(path) if method.upper() == "POST" else None
+    return found.endpoint if found else None
+
+
+def credential(headers: Mapping[str, str], path: str, salt: bytes) -> Credential:
+    """Whose account pays. `headers` has lower-case names; `salt` is the installation's secret.
+
+    A login is an OAuth token, in a header or in the query; a key is anything else, wherever it stands.
+    """
+    found = route.parse(path)
+    tokens = [token for token in (bearer(headers), *(found.tokens if found else ())) if token]
+    for token in tokens:
+        if token.startswith(_OAUTH) or is_jwt(token):
+            return credential_of(token, CredentialKind.SUBSCRIPTION, salt)
+    header = (headers.get("x-goog-api-key") or "").strip()
+    keys = [key for key in (header, *(found.keys if found else ()), *tokens) if key]
+    return credential_of(keys[0] if keys else "", CredentialKind.API_KEY, salt)
+
+
+def set_model(body: Body, path: str, name: str) -> str:
+    """The path with the model to serve in it. A body that names the model too is made to agree."""
+    found = route.parse(path)
+    if found is None:
+        return path
+    _name_in(body, name)
+    if inner := inner_request(body):
+        _name_in(inner, name)
+        body.set_raw(spelled(body, "generateContentRequest"), inner.render())
+    return found.to(name)
+
+
+def _name_in(request: Body, name: str) -> None:
+    given = request.get("model")
+    if isinstance(given, str) and given:
+        request.set("model", f"models/{name}" if given.startswith("models/") else name)
+
+
+def ask(body: Body, facts: Facts) -> list[Adaptation]:
+    """What the router adds for itself: nothing, since every answer says what it cost."""
+    return []
+
+
+def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
+    """How a marker may be shown in this action's answer; `body` is what `model` gets.
+
+    Never where it would be continued, parsed, spoken or read by no person, and never as a comment: clients of
+    this API fail on those.
+    """
+    config = as_dict(body.get(spelled(body, "generationConfig")))
+    if (
+        facts.endpoint != "generate"
+        or facts.prefill
+        or facts.forced_tool
+        or facts.pure_json
+        or facts.turn.background
+        or (facts.max_tokens is not None and facts.max_tokens <= 1)
+        or (isinstance(facts, GeminiFacts) and facts.array)
+        or modalities(config) - {"TEXT"}
+    ):
+        return ()
+    return ("text",)
+
+
+# --- answers ------------------------------------------------------------------------------
+
+
+def stream(
+    content_type: str, facts: Facts, changes: Changes
+) -> StreamTransform | ArrayTransform | None:
+    """What follows a streamed answer; None for an answer that is read as a whole."""
+    if sse.is_event_stream(content_type):
+        return StreamTransform(changes, facts.choices)
+    kind = content_type.partition(";")[0].strip().lower()
+    return ArrayTransform(changes, facts.choices) if facts.stream and kind == "application/json" else None
+
+
+# --- errors in this surface's shape -------------------------------------------------------
+
+
+def error_body(status: int, message: str) -> bytes:
+    word = _STATUSES.get(status) or ("INVALID_ARGUMENT" if status < 500 else "INTERNAL")
+    return encode({"error": {"code": status, "message": message, "status": word}})
