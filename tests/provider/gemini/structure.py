@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provider.gemini.capabilities import Takes
@@ -51,7 +51,11 @@ def check_parts(body: Json) -> None:
     contents = body.get("contents")
     if not contents:
         raise Refusal("* GenerateContentRequest.contents: contents is not specified\n")
-    problems = [problem for index, content in enumerate(contents) for problem in _of_content(index, content)]
+    problems = [
+        problem
+        for index, content in enumerate(contents)
+        for problem in _of_parts(f"contents[{index}]", content)
+    ]
     if "systemInstruction" in body:
         problems += _of_parts("system_instruction", body["systemInstruction"])
     if problems:
@@ -83,10 +87,6 @@ def current_turn(contents: Sequence[Json]) -> int:
         if said:
             return index + 1
     return 0
-
-
-def _of_content(index: int, content: Json) -> Iterator[str]:
-    yield from _of_parts(f"contents[{index}]", content)
 
 
 def _of_parts(where: str, content: Json) -> list[str]:
