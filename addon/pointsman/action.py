@@ -222,10 +222,12 @@ def drop_router_headers(request: http.Request) -> None:
 def _named(message: str, adaptations: tuple[Adaptation, ...]) -> Adaptation | None:
     """What a refusal names of the adaptations, by its parameter's own name or that of what it is part of.
 
-    What holds the history names nothing: every complaint about it begins with that. `message` is lower case.
+    What holds the history names nothing: every complaint about it begins with that. `message` is lower case;
+    Gemini takes camelCase and complains in snake_case.
     """
+    message = message.replace("_", "")
     for adaptation in adaptations:
-        parts = set(adaptation.parameter.lower().replace("[]", "").split(".")) - _HISTORY
+        parts = set(adaptation.parameter.lower().replace("[]", "").replace("_", "").split(".")) - _HISTORY
         if any(part in message for part in parts):
             return adaptation
     return None
