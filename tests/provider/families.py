@@ -5,9 +5,10 @@ from __future__ import annotations
 from provider.anthropic.family import Anthropic
 from provider.family import Family
 from provider.gemini.family import Gemini
+from provider.openai.family import OpenAI
 
 
 def all_families() -> tuple[Family, ...]:
     """Fresh ones, with no memory."""
-    return (Anthropic(), Gemini())
+    return (Anthropic(), OpenAI(), Gemini())
 

@@ -1,0 +1,56 @@
+"""Prompt caching by exact prefix, per account and model. Four bytes stand for a token."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+BYTES_PER_TOKEN = 4
+LEAST_CACHED = 1024  # tokens; the service counts cached ones in steps of 128 from there
+STEP = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Tokens of one prompt. As on the wire, `prompt` includes those that were read from the cache."""
+
+    prompt: int
+    cached: int
+
+    @property
+    def input(self) -> int:
+        return self.prompt - self.cached
+
+    @property
+    def read(self) -> int:
+        return self.cached
+
+    @property
+    def total(self) -> int:
+        return self.prompt
+
+
+@dataclass
+class PromptCache:
+    """What (account, model) pairs have sent. Nothing expires within a test."""
+
+    seen: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def count(self, segments: Iterable[Any], model: str, account: str) -> Counted:
+        """`segments` are JSON values in the order in which the model reads them."""
+        running, size, read = hashlib.sha256(), 0, 0
+        keys = []
+        for segment in segments:
+            data = json.dumps(segment, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            running.update(data)
+            size += len(data)
+            keys.append((account, model, running.hexdigest()))
+            if keys[-1] in self.seen:
+                read = size // BYTES_PER_TOKEN
+        self.seen.update(keys)
+        cached = read // STEP * STEP if read >= LEAST_CACHED else 0
+        return Counted(max(1, math.ceil(size / BYTES_PER_TOKEN)), cached)
