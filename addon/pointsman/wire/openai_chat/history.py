@@ -23,7 +23,7 @@ _OTHER_CONTENT: Final = ("tool_calls", "function_call", "refusal", "audio")
 # start of a message, and with text after the marker nothing else of the message changes.
 _LEADING: Final = re.compile(
     rb"(\{" + SPACE + member(b"role", b'"assistant"') + SPACE + b"," + SPACE + member(b"content", b'"') + b")"
-    + marker.PATTERN + rb'(?=[^"])'
+    + b"(?>" + marker.PATTERN + rb')(?=[^"])'
 )  # fmt: skip
 
 
