@@ -218,7 +218,7 @@ def test_a_file_that_grows_meanwhile_is_left_alone(project: Path, monkeypatch: p
     monkeypatch.setattr(files, "_write_beside", grow)
     result = run(file)
     assert result.exit_code == 1
-    assert "a client is using it" in result.output
+    assert "it is in use; end the client first" in result.output
     assert file.read_bytes() == MARKED + b'{"type":"user"}\n' * 3
     assert list(project.glob(".577*")) == []
 
@@ -270,3 +270,22 @@ def test_a_directory_with_transcripts_of_several_clients(tmp_path: Path) -> None
     (tmp_path / "settings.json").write_bytes(transcript({"messages": [{"type": "gemini", "content": MARK}]}))
     assert "4 markers removed from 4 transcripts (4 looked at)." in run(tmp_path).output
     assert marker.SENTINEL in (tmp_path / "settings.json").read_text()
+
+
+def test_what_a_client_has_open_is_left_alone_and_how_to_end_it_is_said(home: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    thread = "01a1fd8e-31ef-7750-8f4b-3cf81dce6ded"
+    lock = home / ".codex" / "thread-writer-locks" / f"{thread}.lock"
+    rollout = home / ".codex" / "sessions" / f"rollout-2026-11-21T10-01-56-{thread}.jsonl"
+    for file in (lock, rollout):
+        file.parent.mkdir(parents=True)
+    marked = transcript({"type": "event_msg", "payload": {"type": "agent_message", "message": MARK + "Hi."}})
+    rollout.write_bytes(marked)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = run()
+    assert result.exit_code == 1
+    assert "left alone, it is in use; end it first, and its server: codex app-server daemon stop" in result.output
+    assert "Codex: 0 markers removed from 0 transcripts (1 looked at)." in result.output
+    assert rollout.read_bytes() == marked
+    assert list(rollout.parent.iterdir()) == [rollout]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,10 @@ def command(paths: tuple[Path, ...], dry_run: bool, no_backup: bool) -> None:
     Pointsman is no longer used: while it runs, it strips markers from what is sent. Everything else in the
     files keeps its bytes; mode and times stay. End the clients first.
     """
-    found = {"": list(paths)} if paths else _of_clients()
-    if not any(found.values()):
+    found = [_Found(paths)] if paths else _of_clients()
+    if not any(one.places for one in found):
         raise click.ClickException("no transcripts of any client found; name a file or directory")
-    sums = [_clean(name, places, dry_run, not no_backup) for name, places in found.items()]
+    sums = [_clean(one, dry_run, not no_backup) for one in found]
     if any(one.changed for one in sums) and not dry_run and not no_backup:
         from pointsman import transcripts
 
@@ -33,14 +33,25 @@ def command(paths: tuple[Path, ...], dry_run: bool, no_backup: bool) -> None:
         raise SystemExit(1)
 
 
-def _of_clients() -> dict[str, list[Path]]:
-    """By name of client, what it keeps transcripts in; only what exists."""
+@dataclass
+class _Found:
+    """What may hold transcripts; if they are those of one client, its name, and how it is ended."""
+
+    places: Sequence[Path]
+    client: str = ""
+    to_end: str = "end the client first"
+
+
+def _of_clients() -> list[_Found]:
     import os
 
     from pointsman import transcripts
 
-    found = {client.NAME: client.places(os.environ, Path.home()) for client in transcripts.CLIENTS}
-    return {name: [place for place in places if place.exists()] for name, places in found.items()}
+    found = []
+    for client in transcripts.CLIENTS:
+        places = [place for place in client.places(os.environ, Path.home()) if place.exists()]
+        found.append(_Found(places, client.NAME, client.TO_END))
+    return found
 
 
 @dataclass
@@ -53,17 +64,17 @@ class _Sum:
     failed: int = 0
 
 
-def _clean(name: str, places: Iterable[Path], dry_run: bool, backup: bool) -> _Sum:
+def _clean(found: _Found, dry_run: bool, backup: bool) -> _Sum:
     from pointsman import transcripts
 
     done = _Sum()
-    for file in (file for place in places for file in transcripts.find(place)):
+    for file in (file for place in found.places for file in transcripts.find(place)):
         done.looked_at += 1
         try:
             count = transcripts.clean_file(file, backup=backup, dry_run=dry_run)
         except transcripts.TranscriptBusy:
             done.failed += 1
-            click.echo(f"{file}: left alone, {name or 'a client'} is using it; end it first", err=True)
+            click.echo(f"{file}: left alone, it is in use; {found.to_end}", err=True)
         except OSError as error:
             done.failed += 1
             click.echo(f"{file}: left alone, {error.strerror or error}", err=True)
@@ -71,8 +82,7 @@ def _clean(name: str, places: Iterable[Path], dry_run: bool, backup: bool) -> _S
             if count:
                 click.echo(f"{file}: {_plural(count, 'marker')}")
                 done.markers, done.changed = done.markers + count, done.changed + 1
-    prefix = f"{name}: " if name else ""
-    click.echo(prefix + _summary(done, dry_run))
+    click.echo((f"{found.client}: " if found.client else "") + _summary(done, dry_run))
     return done
 
 

@@ -96,10 +96,21 @@ def clean_document(data: bytes) -> tuple[bytes, int]:
 
 
 def _clean_compressed(data: bytes) -> tuple[bytes, int]:
-    """JSON lines in one zstd frame, as Codex compresses old conversations."""
+    """JSON lines compressed with zstd, as Codex keeps old conversations; one that breaks off stays."""
     try:
-        plain = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read()
+        cleaned, count = clean(_decompressed(data))
     except zstandard.ZstdError:
         return data, 0
-    cleaned, count = clean(plain)
     return (zstandard.ZstdCompressor().compress(cleaned), count) if count else (data, 0)
+
+
+def _decompressed(data: bytes) -> bytes:
+    """All frames. Raises ZstdError, also for one without its end."""
+    plain: list[bytes] = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        plain.append(frame.decompress(data))
+        if not frame.eof:
+            raise zstandard.ZstdError("The frame breaks off.")
+        data = frame.unused_data
+    return b"".join(plain)

@@ -18,6 +18,7 @@ from pointsman.wire import anthropic
 from pointsman.wire.json_spans import Body, array_spans
 
 NAME = "Claude Code"
+TO_END = "end it first"
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:

@@ -31,6 +31,8 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 NAME = "Codex"
+# Its terminal interface leaves a server running that keeps the latest conversations open.
+TO_END = "end it first, and its server: codex app-server daemon stop"
 
 _ROLLOUT: Final = re.compile(r"rollout-.*-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl(?:\.zst)?")
 _LOCKS: Final = "thread-writer-locks"

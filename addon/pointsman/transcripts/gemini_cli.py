@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pointsman.wire import marker
-from pointsman.wire.json_spans import Body, array_spans, edit_array
-from pointsman.wire.stripping import Stripped, strip_array, strip_content, strip_text
+from pointsman.wire import gemini, marker
+from pointsman.wire.json_spans import Body, array_spans
+from pointsman.wire.stripping import Stripped, strip_array, strip_text
 
 NAME = "Gemini CLI"
+TO_END = "end it first"
 
 # White space at the start of a JSON string literal, as JavaScript's trim() knows it.
 _SPACE: Final = re.compile(
@@ -47,15 +48,10 @@ def clean_line(line: bytes) -> tuple[bytes, int]:
 def clean_document(data: bytes) -> tuple[bytes, int]:
     """A document without markers, and how many there were. Raises BodyError where it is not JSON."""
     if data.lstrip().startswith(b"["):
-        return _strip_contents(data)
+        return strip_array(data, _strip_entry)
     document = Body.parse(data)
     count = _clean_list(document, "messages", _clean_message)
-    for key in ("history", "clientHistory"):
-        raw = document.raw(key) or b""
-        if raw.startswith(b"["):
-            stripped, more = _strip_contents(raw)
-            document.set_raw(key, stripped)
-            count += more
+    count += sum(_clean_list(document, key, _strip_entry) for key in ("history", "clientHistory"))
     return document.render(), count
 
 
@@ -105,51 +101,34 @@ def _clean_parts(owner: Body, key: str, role: bytes) -> int:
     parts = owner.raw(key) or b""
     if not parts.startswith(b"["):
         return 0
-    contents, count = _strip_wire(b'[{"role":' + role + b',"parts":' + parts + b"}]")
+    content, count = strip_content(b'{"role":' + role + b',"parts":' + parts + b"}")
     if count:
-        spans = array_spans(contents)
-        left = Body.parse(contents[slice(*spans[0])]).raw("parts") if spans else None
-        owner.set_raw(key, left or b"[]")
+        owner.set_raw(key, (Body.parse(content).raw("parts") if content else None) or b"[]")
     return count
 
 
-# --- what is sent, and what is shown, as lists --------------------------------------------
+# --- what is sent, and what is shown ------------------------------------------------------
 
 
-def _strip_contents(contents: bytes) -> tuple[bytes, int]:
-    """Contents as they are sent, with or without an `id` around each; or texts as they are shown."""
-    edits: dict[int, bytes | None] = {}
-    total = 0
-    for index, (start, end) in enumerate(array_spans(contents)):
-        raw = contents[start:end]
-        if raw.startswith(b"{") and marker.present(raw):
-            stripped, count = _strip_content(raw)
-            if count:
-                edits[index] = stripped
-                total += count
-    return edit_array(contents, edits), total
-
-
-def _strip_content(raw: bytes) -> Stripped:
+def _strip_entry(raw: bytes) -> Stripped:
+    """A content as it is sent, with or without an `id` around it; or a text as it is shown."""
     entry = Body.parse(raw)
     if entry.has("type"):
         return strip_text(entry, _SHOWN)
     inner = entry.raw("content") or b""
-    contents, count = _strip_wire(b"[" + (inner if inner.startswith(b"{") else raw) + b"]")
-    spans = array_spans(contents)
-    left = contents[slice(*spans[0])] if spans else None
-    if left is None or not inner.startswith(b"{"):
-        return left, count
-    entry.set_raw("content", left)
+    if not inner.startswith(b"{"):
+        return strip_content(raw)
+    stripped, count = strip_content(inner)
+    if stripped is None:
+        return None, count
+    entry.set_raw("content", stripped)
     return entry.render(), count
 
 
-def _strip_wire(contents: bytes) -> tuple[bytes, int]:
-    return strip_array(contents, _temporary)
-
-
-def _temporary(raw: bytes) -> Stripped:
-    content = Body.parse(raw)
-    if content.get("role") != "model":
-        return raw, 0
-    return strip_content(content, lambda part: strip_text(Body.parse(part), None), required=True, key="parts")
+def strip_content(raw: bytes) -> Stripped:
+    """One content as the wire strips it, which leaves no request without any; so this one is not alone."""
+    body = Body.parse(b'{"contents":[' + raw + b",{}]}")
+    count = gemini.strip(body)
+    contents = body.raw("contents") or b"[]"
+    spans = array_spans(contents)
+    return (contents[spans[0][0] : spans[0][1]] if len(spans) > 1 else None), count

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.errors import BodyError
+from pointsman.transcripts import gemini_cli
 from pointsman.transcripts.databases import Change, has_tables
 from pointsman.wire import marker
-from pointsman.wire.json_spans import Body, encode
+from pointsman.wire.json_spans import Body, array_spans, encode
 from pointsman.wire.loose import as_dict
-from pointsman.wire.stripping import Stripped, strip_text
+from pointsman.wire.stripping import Stripped
 
 NAME = "opencode"
+TO_END = "end it first"
 
 _UPDATED: Final = "message.part.updated."  # the version of the event's form follows
 _REMOVED: Final = "message.part.removed."
@@ -114,10 +116,10 @@ def _clean_event(kind: str, data: bytes, roles: _Roles) -> tuple[str, bytes, int
 
 def _clean_part(data: bytes) -> Stripped:
     part = Body.parse(data)
-    if part.get("type") != "tool":
-        return strip_text(part)
+    if part.get("type") == "text":
+        return _strip_text(part)
     state = part.raw("state") or b""
-    if part.get("tool") != "task" or not state.startswith(b"{"):
+    if part.get("type") != "tool" or part.get("tool") != "task" or not state.startswith(b"{"):
         return data, 0
     task = Body.parse(state)
     output = task.raw("output") or b""
@@ -127,4 +129,16 @@ def _clean_part(data: bytes) -> Stripped:
     stripped, count = marker.strip(b'"' + output[wrapping.end() :])
     task.set_raw("output", wrapping[0] + stripped[1:])
     part.set_raw("state", task.render())
+    return part.render(), count
+
+
+def _strip_text(part: Body) -> Stripped:
+    """As the wire strips Gemini's, since there the model's own blanks can stand before a marker."""
+    wrapped = b'{"role":"model","parts":[{"text":' + (part.raw("text") or b'""') + b"}]}"
+    content, count = gemini_cli.strip_content(wrapped)
+    if content is None:
+        return None, count
+    parts = Body.parse(content).raw("parts") or b"[]"
+    start, end = array_spans(parts)[0]
+    part.set_raw("text", Body.parse(parts[start:end]).raw("text") or b'""')
     return part.render(), count
