@@ -25,7 +25,7 @@ class Observation(base.Observation):
 
     def see(self, event: Mapping[str, Any]) -> None:
         """One stream event's data."""
-        kind = event.get("type")
+        kind = as_text(event.get("type"))
         if kind in BEGINNINGS or kind in ENDS:
             self.see_response(as_dict(event.get("response")))
             self.complete = self.complete or kind in ENDS
@@ -37,7 +37,7 @@ class Observation(base.Observation):
         """A whole answer: a response, or an error."""
         if body.get("object") == "response":
             self.see_response(body)
-            self.complete = body.get("status") in _ENDED
+            self.complete = as_text(body.get("status")) in _ENDED
         elif isinstance(body.get("error"), dict):
             self._see_error(body["error"])
 

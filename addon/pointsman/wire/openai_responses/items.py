@@ -18,7 +18,7 @@ _ID_TAIL: Final = 40
 
 # What stands in the input without being a word of the conversation.
 SETTINGS: Final = frozenset({"additional_tools", "configuration_update", "compaction_trigger"})
-ROLES_OF_PROGRAMS: Final = frozenset({"system", "developer"})
+ROLES_OF_PROGRAMS: Final = ("system", "developer")
 
 
 def kind_of(item: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
         return []
     try:
         replaced, gone = _without_encrypted(raw)
-        if not gone or gone == len(array_spans(raw)):
+        if not gone or list(replaced.values()).count(None) == len(array_spans(raw)):
             return []
         body.set_raw("input", edit_array(raw, replaced))
     except BodyError:
