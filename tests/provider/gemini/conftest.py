@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
-from google import genai
-from google.genai import types
 from provider.gemini.family import Gemini
 from provider.proxy import trust
 from provider.standin import StandIn
@@ -34,26 +32,6 @@ def family(provider: StandIn) -> Gemini:
     found = provider.families["gemini"]
     assert isinstance(found, Gemini)
     return found
-
-
-@pytest.fixture
-def connect(provider: StandIn) -> Iterator[Callable[[str], genai.Client]]:
-    """Google's SDK with the key of an account."""
-    made: list[genai.Client] = []
-
-    def client(account: str) -> genai.Client:
-        options = types.HttpOptions(client_args={"verify": trust(provider.ca_file)})
-        made.append(genai.Client(api_key=f"AIza-{account}", http_options=options))
-        return made[-1]
-
-    yield client
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
-def client(connect: Callable[[str], genai.Client]) -> genai.Client:
-    return connect("one")
 
 
 @pytest.fixture

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
-from google import genai
-from google.genai import errors, types
 from provider.answers import Answer, Call, Fault, Text, Think
 from provider.gemini.answers import blocked, exhausted, unavailable
+from provider.proxy import trust
 from provider.standin import StandIn
 
+pytest.importorskip("google.genai", reason="Google's SDK is not installed")
+from google import genai  # noqa: E402
+from google.genai import errors, types  # noqa: E402
+
 MODEL = "gemini-3.8-flash"
+
+
+@pytest.fixture
+def connect(provider: StandIn) -> Iterator[Callable[[str], genai.Client]]:
+    """Google's SDK with the key of an account."""
+    made: list[genai.Client] = []
+
+    def client(account: str) -> genai.Client:
+        options = types.HttpOptions(client_args={"verify": trust(provider.ca_file)})
+        made.append(genai.Client(api_key=f"AIza-{account}", http_options=options))
+        return made[-1]
+
+    yield client
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def client(connect: Callable[[str], genai.Client]) -> genai.Client:
+    return connect("one")
 
 
 def get_weather(city: str) -> str:
