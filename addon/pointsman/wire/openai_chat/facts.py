@@ -193,7 +193,7 @@ def _forced(choice: Any) -> bool:
 
 
 def _needs(members: Mapping[str, Any], history: _History, choices: int) -> Iterator[str]:
-    yield from (name for name in _FEATURES if members.get(name))
+    yield from (name for name in _FEATURES if members.get(name) not in (None, [], ""))
     if "audio" in as_list(members.get("modalities")):
         yield "audio"
     yield from history.parts.intersection(_PART_FEATURES)
