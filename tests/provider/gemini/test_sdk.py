@@ -12,8 +12,8 @@ from provider.proxy import trust
 from provider.standin import StandIn
 
 pytest.importorskip("google.genai", reason="Google's SDK is not installed")
-from google import genai  # noqa: E402
-from google.genai import errors, types  # noqa: E402
+from google import genai
+from google.genai import errors, types
 
 MODEL = "gemini-3.8-flash"
 
