@@ -17,8 +17,9 @@ PACKAGE = ROOT / "addon" / "pointsman"
 ROWS: tuple[set[str], ...] = (
     {"values", "errors", "paths"},
     {"wire", "scoring", "embedding", "session", "store", "roots", "checks"},
-    {"catalogue", "surface", "trust", "upstream", "yaml_nodes"},
-    {"clients", "config_models", "probe", "switching"},
+    {"catalogue", "surface", "upstream", "yaml_nodes"},
+    {"config_models", "switching", "trust"},
+    {"clients", "probe"},
     {"config"},
     {"options"},
     {"pipeline"},

@@ -28,16 +28,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pointsman import roots
+from pointsman.surface import surfaces
 
-# Hosts of every surface in the design, routed yet or not: the CA, which clients have to read again when it
-# changes, outlives the next surfaces. router.local is for Pointsman's own pages.
-KNOWN_HOSTS = (
-    "api.anthropic.com",
-    "api.openai.com",
-    "chatgpt.com",
-    "generativelanguage.googleapis.com",
-    "router.local",
-)
+# Hosts of every surface; router.local is for Pointsman's own pages.
+KNOWN_HOSTS = (*sorted({host for surface in surfaces().values() for host in surface.HOSTS}), "router.local")
 
 LIFETIME = datetime.timedelta(days=730)
 RENEW_BEFORE = datetime.timedelta(days=30)

@@ -165,9 +165,7 @@ def _instruct(told: Arguments, authority: trust.Authority, settings: options.Set
     bundle = env.bundle_of(authority)
     wrapped("In the shell where a client will be started, paste the lines below its name.", err=True)
     for name, client in clients.CLIENTS.items():
-        routed = settings.surfaces_of(client.host)
-        passes = "" if routed else "  (passes through untouched in this version)"
-        click.echo(f"\n# {client.title}{passes}", err=True)
+        click.echo(f"\n# {client.title}", err=True)
         for line in clients.lines(clients.exports([client], told.port, authority, bundle), "sh"):
             click.echo(line, err=True)
         if name == "claude":
