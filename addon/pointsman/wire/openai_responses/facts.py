@@ -15,7 +15,13 @@ from pointsman.values import Facts
 from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_dict, as_int, as_list, as_text, clean, dicts
 from pointsman.wire.openai.client import CLIENTS, session_hint
-from pointsman.wire.openai_responses.items import ROLES_OF_PROGRAMS, SETTINGS, is_output, kind_of
+from pointsman.wire.openai_responses.items import (
+    COMPACTIONS,
+    ROLES_OF_PROGRAMS,
+    SETTINGS,
+    is_output,
+    kind_of,
+)
 from pointsman.wire.openai_responses.turn import TEXT_PARTS, own_texts, turn_kind
 from pointsman.wire.texts import (
     BYTES_PER_TOKEN,
@@ -162,7 +168,7 @@ def _read_newest(items: list[dict[str, Any]], texts: list[list[str]], found: _In
             return
         if kind in SETTINGS or kind == "reasoning" or role in ROLES_OF_PROGRAMS or _says_only_text(item):
             continue
-        found.tool_loop = is_output(kind)
+        found.tool_loop = is_output(kind) or kind in COMPACTIONS  # which is mid-turn too
         return
 
 
@@ -223,7 +229,7 @@ def _bound(members: Mapping[str, Any], history: _Input, *, lite: bool) -> str:
 
 def _compacted(history: _Input) -> bool:
     """Compactions are encrypted for models of one generation; those of Codex's lite mode are of one."""
-    return bool(history.kinds & {"compaction", "compaction_summary", "context_compaction"})
+    return bool(history.kinds & COMPACTIONS)
 
 
 def _session_hint(members: Mapping[str, Any], history: _Input, headers: Mapping[str, str]) -> str | None:

@@ -18,6 +18,7 @@ _ID_TAIL: Final = 40
 
 # What stands in the input without being a word of the conversation.
 SETTINGS: Final = frozenset({"additional_tools", "configuration_update", "compaction_trigger"})
+COMPACTIONS: Final = frozenset({"compaction", "compaction_summary", "context_compaction"})
 ROLES_OF_PROGRAMS: Final = ("system", "developer")
 
 

@@ -16,12 +16,10 @@ from pointsman.errors import BodyError
 from pointsman.values import Adaptation
 from pointsman.wire.json_spans import Body, array_spans, decode, edit_array
 from pointsman.wire.loose import as_dict
-from pointsman.wire.openai_responses.items import is_output, kind_of
+from pointsman.wire.openai_responses.items import COMPACTIONS, is_output, kind_of
 
 _CODE: Final = "invalid_encrypted_content"
-_ENCRYPTED: Final = frozenset(
-    {"reasoning", "compaction", "compaction_summary", "context_compaction", "agent_message"}
-)
+_ENCRYPTED: Final = COMPACTIONS | {"reasoning", "agent_message"}
 # Items that the API takes without an id; all of these are paired by `call_id`, or with nothing.
 _NAMELESS: Final = frozenset({
     "message", "function_call", "custom_tool_call", "apply_patch_call", "shell_call", "tool_search_call",
