@@ -205,6 +205,8 @@ def test_turn_kinds(request_: dict[str, Any], headers: dict[str, str], turn: Tur
         ([user("hi"), call(), output(), REASONING], True),
         ([user("hi"), call(), output(), user(CONTEXT)], True),
         ([user("hi"), call(), output(), {"type": "configuration_update"}], True),
+        ([user("hi"), call(), output(), {"type": "agent_message", "content": []}], True),
+        ([user("hi"), {"type": "agent_message", "content": []}], False),
         ([user("hi"), {"type": "compaction", "encrypted_content": "x"}], True),
         ([user("hi"), call(), output(), user("and hurry")], False),
         ([user("hi"), call(), output(), user({"type": "input_image", "image_url": "data:,"})], False),

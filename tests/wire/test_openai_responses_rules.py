@@ -313,6 +313,8 @@ def test_compactions_go_too() -> None:
     assert mended([compaction, USER])[0] == [USER]
     summary = {"type": "compaction", "id": "cmp_1", "summary": "in plain words"}
     assert mended([summary, USER]) == ([summary, USER], [])
+    task = {"type": "agent_message", "content": [{"type": "encrypted_content", "encrypted_content": "gAAA"}]}
+    assert mended([REASONING, task])[0] == [task]
 
 
 def test_calls_that_the_provider_carried_out_go_with_their_reasoning() -> None:

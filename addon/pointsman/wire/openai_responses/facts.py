@@ -49,6 +49,8 @@ _MEMBERS: Final = (
     "context_management",
 )  # fmt: skip
 _FREE_CHOICES: Final = ("auto", "none")
+# What may follow the newest item: Codex also puts what other agents have said there, whenever it comes.
+_ASIDE: Final = SETTINGS | {"reasoning", "agent_message"}
 
 
 def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str) -> Facts:
@@ -156,7 +158,7 @@ def _data_size(value: Any) -> int:
 
 
 def _read_newest(items: list[dict[str, Any]], texts: list[list[str]], found: _Input) -> None:
-    """What stands at the end, but for what programs say and what the model thought."""
+    """What stands at the end, but for what programs and other agents say and what the model thought."""
     for item, own in zip(reversed(items), reversed(texts), strict=True):
         kind, role = kind_of(item), item.get("role")
         if kind == "message" and role == "user" and own:
@@ -166,7 +168,7 @@ def _read_newest(items: list[dict[str, Any]], texts: list[list[str]], found: _In
             if kind == "message" and role == "user":
                 continue
             return
-        if kind in SETTINGS or kind == "reasoning" or role in ROLES_OF_PROGRAMS or _says_only_text(item):
+        if kind in _ASIDE or role in ROLES_OF_PROGRAMS or _says_only_text(item):
             continue
         found.tool_loop = is_output(kind) or kind in COMPACTIONS  # which is mid-turn too
         return

@@ -5,7 +5,8 @@ it was made for, and refuses the whole request where it cannot read it (`invalid
 all of it goes, since an error names one item at most. Ids of the items that the model made next go too: the
 provider remembers that an item with such an id had reasoning before it and refuses it alone. Calls and their
 outputs stay, paired by `call_id`. What the API wants an id of (searches and other calls that the provider
-itself has carried out) cannot stay without its reasoning, and goes.
+itself has carried out) cannot stay without its reasoning, and goes. What one agent of Codex tells another is
+encrypted too, and stays: without its task a sub-agent would do something else instead of nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pointsman.wire.loose import as_dict
 from pointsman.wire.openai_responses.items import COMPACTIONS, is_output, kind_of
 
 _CODE: Final = "invalid_encrypted_content"
-_ENCRYPTED: Final = COMPACTIONS | {"reasoning", "agent_message"}
+_ENCRYPTED: Final = COMPACTIONS | {"reasoning"}
 # Items that the API takes without an id; all of these are paired by `call_id`, or with nothing.
 _NAMELESS: Final = frozenset({
     "message", "function_call", "custom_tool_call", "apply_patch_call", "shell_call", "tool_search_call",
