@@ -33,6 +33,7 @@ _DELTA: Final = re.compile(
 )
 _NUMBER: Final = re.compile(rb" ?([0-9]{1,9})(?=[ ,}\r\n])")
 _MARKER_EVENTS: Final = 6
+_KEYS: Final = ((b'"output_index":', 1), (b'"sequence_number":', _MARKER_EVENTS))
 # After an event with an id, openai-python 3.52 takes a comment for an event without data, and fails.
 _ID_LINE: Final = re.compile(rb"(?:\A|[\r\n])id[:\r\n]")
 
@@ -71,7 +72,7 @@ class StreamTransform(SseTransform[Observation]):
         return kind
 
     def _change(self, event: sse.Event) -> bytes:
-        if self._silent(event):
+        if _DELTA.match(event.raw):
             self._open = False
             return event.raw if self._marker is None else _renumbered(event.raw)
         kind = self._see(event)
@@ -132,16 +133,12 @@ class StreamTransform(SseTransform[Observation]):
 
 
 def _renumbered(raw: bytes) -> bytes:
-    return _grown(_grown(raw, b'"output_index":', 1), b'"sequence_number":', _MARKER_EVENTS)
-
-
-def _grown(raw: bytes, key: bytes, by: int) -> bytes:
-    at = raw.find(key)
-    found = _NUMBER.match(raw, at + len(key)) if at >= 0 else None
-    if found is None:
-        return raw
-    start, end = found.span(1)
-    return raw[:start] + b"%d" % (int(found[1]) + by) + raw[end:]
+    for key, by in _KEYS:
+        at = raw.find(key)
+        if at >= 0 and (found := _NUMBER.match(raw, at + len(key))):
+            start, end = found.span(1)
+            raw = b"%b%d%b" % (raw[:start], int(found[1]) + by, raw[end:])
+    return raw
 
 
 def _shift(body: Body, key: str, by: int) -> None:
