@@ -42,8 +42,8 @@ class Observation(base.Observation):
             return bool([item for item in answer if self.see(item)])
         if not isinstance(answer, dict):
             return False
-        if "error" in answer:
-            self._see_error(answer["error"])
+        if (error := answer.get("error")) is not None:
+            self._see_error(error)
             return True
         if not is_response(answer):
             return False
@@ -83,12 +83,10 @@ class Observation(base.Observation):
         tools = as_count(usage.get("toolUsePromptTokenCount"))
         said = as_count(usage.get("candidatesTokenCount"))
         thought = as_count(usage.get("thoughtsTokenCount"))
-        if cached is not None:
-            self.cache_read_tokens = cached
-        if prompt is not None:
-            self.input_tokens = max(0, prompt - (cached or 0)) + (tools or 0)
-        if said is not None or thought is not None:
-            self.output_tokens = (said or 0) + (thought or 0)
+        self.cache_read_tokens = cached
+        self.input_tokens = None if prompt is None else max(0, prompt - (cached or 0)) + (tools or 0)
+        nothing = said is None and thought is None
+        self.output_tokens = None if nothing else (said or 0) + (thought or 0)
 
     def _see_error(self, error: Any) -> None:
         error = as_dict(error)
@@ -99,8 +97,8 @@ class Observation(base.Observation):
 
 
 def is_response(answer: Mapping[str, Any]) -> bool:
-    """Whether a decoded object is an answer or a piece of one."""
-    return any(name in answer for name in _RESPONSE)
+    """Whether a decoded object is an answer or a piece of one, and no error."""
+    return answer.get("error") is None and any(name in answer for name in _RESPONSE)
 
 
 def index_of(candidate: Mapping[str, Any]) -> int:
@@ -144,7 +142,7 @@ def rewrite_body(data: bytes, changes: Changes) -> bytes:
     """
     try:
         body = Body.parse(data)
-        if body.has("error") or not any(body.has(name) for name in _RESPONSE):
+        if body.get("error") is not None or not any(body.has(name) for name in _RESPONSE):
             return data
         rename(body, changes)
         candidates = body.raw("candidates") or b""

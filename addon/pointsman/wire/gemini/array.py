@@ -153,7 +153,7 @@ class ArrayTransform:
             return False  # the client gets it as it is and is the one to complain
         news = first or self.observation.stop_reason is not None or self.observation.error is not None
         self.dirty = self.dirty or (seen and news)
-        return seen and "error" not in answer and is_response(answer)
+        return seen and is_response(answer)
 
     def _changed(self, piece: Piece) -> bytes:
         if self._passing or not self._answered(piece):

@@ -58,10 +58,9 @@ def _strip_contents(body: Body) -> int:
     if contents is None or not marker.present(contents):
         return 0
     stripped, count = _strip_list(contents, _strip_content)
-    if count and stripped is not None:
-        body.set_raw("contents", stripped)
-        return count
-    return 0
+    if count:
+        body.set_raw("contents", b"[]" if stripped is None else stripped)
+    return count
 
 
 def _strip_list(raw: bytes, strip_one: _Strip) -> Stripped:

@@ -27,7 +27,6 @@ _BUDGET_OF: Final = {"minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24
 _LEVEL_UP_TO: Final = ((1_024, "low"), (8_192, "medium"))
 _DYNAMIC: Final = -1  # a budget that leaves it to the model
 _SIGNATURE: Final = re.compile(rb"thought[ _]?signature", re.IGNORECASE)
-_THINKING: Final = "generationConfig.thinkingConfig"
 
 type Row = Mapping[str, Any]
 
@@ -143,18 +142,16 @@ def _write_level(thinking: Body, row: Row, done: list[Adaptation]) -> None:
     level = _level(given)
     if thinking.has(budget_name):
         thinking.delete(budget_name)
-        wanted = level or _level_for(budget)
-        after = "" if wanted is None or level else short(_fitting(wanted, row).upper())
-        verb = "map" if after else "drop"
-        done.append(Adaptation(f"{_THINKING}.thinkingBudget", verb, short(budget), after, "thinking_level"))
-        if after and wanted:
-            thinking.set(level_name, _fitting(wanted, row).upper())
+        _note(done, "thinkingBudget", "drop", budget, None, "thinking_level")
+        wanted = None if thinking.has(level_name) else _level_for(budget)
+        if wanted is not None:
+            word = _fitting(wanted, row).upper()
+            thinking.set(level_name, word)
+            _note(done, "thinkingLevel", "map", None, word, "thinking_level")
     if level and (fitting := _fitting(level, row)) != level:
         word = fitting.upper() if given.isupper() else fitting
         thinking.set(level_name, word)
-        done.append(
-            Adaptation(f"{_THINKING}.thinkingLevel", "clamp", short(given), short(word), "thinking_level")
-        )
+        _note(done, "thinkingLevel", "clamp", given, word, "thinking_level")
 
 
 def _write_budget(thinking: Body, row: Row, done: list[Adaptation]) -> None:
@@ -162,19 +159,20 @@ def _write_budget(thinking: Body, row: Row, done: list[Adaptation]) -> None:
     level, budget = thinking.get(level_name), thinking.get(budget_name)
     if thinking.has(level_name):
         thinking.delete(level_name)
-        wanted = _BUDGET_OF.get(_level(level) or "")
-        if wanted is not None and not thinking.has(budget_name):
-            thinking.set(budget_name, _within(wanted, row))
-        after = "" if thinking.has(budget_name) and budget is not None else short(thinking.get(budget_name))
-        verb = "map" if after else "drop"
-        done.append(Adaptation(f"{_THINKING}.thinkingLevel", verb, short(level), after, "thinking_budget"))
+        _note(done, "thinkingLevel", "drop", level, None, "thinking_budget")
+        wanted = None if thinking.has(budget_name) else _BUDGET_OF.get(_level(level) or "")
+        if wanted is not None:
+            tokens = _within(wanted, row)
+            thinking.set(budget_name, tokens)
+            _note(done, "thinkingBudget", "map", None, tokens, "thinking_budget")
     if is_count(budget) and (fitting := _within(budget, row)) != budget:
         thinking.set(budget_name, fitting)
-        done.append(
-            Adaptation(
-                f"{_THINKING}.thinkingBudget", "clamp", short(budget), short(fitting), "thinking_budget"
-            )
-        )
+        _note(done, "thinkingBudget", "clamp", budget, fitting, "thinking_budget")
+
+
+def _note(done: list[Adaptation], name: str, verb: str, before: Any, after: Any, rule: str) -> None:
+    parameter = f"generationConfig.thinkingConfig.{name}"
+    done.append(Adaptation(parameter, verb, short(before), short(after), rule))
 
 
 def _level(value: Any) -> str | None:

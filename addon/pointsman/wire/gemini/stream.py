@@ -24,6 +24,7 @@ from pointsman.wire.gemini.answer import (
     Observation,
     begins_signed,
     index_of,
+    is_response,
     mark,
     rename,
     renamed,
@@ -125,10 +126,11 @@ class StreamTransform(SseTransform[Observation]):
         self._change_of = ChunkChange(changes, choices)
         self._passing = self._change_of.done
         self._latest: bytes | None = None
+        self._may_skip = choices == 1
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The bytes to send on for one chunk from upstream, in no or one element."""
-        if self.observation.started and _is_dull(chunk) and not self._reader.pending:
+        if self._may_skip and self.observation.started and _is_dull(chunk) and not self._reader.pending:
             sent = chunk if self._passing else self._change_of.fast(chunk)
             if sent is not None:
                 self._latest = chunk
@@ -159,7 +161,7 @@ class StreamTransform(SseTransform[Observation]):
             return None
         if first or self.observation.stop_reason is not None or self.observation.error is not None:
             self.dirty = True
-        return answer if isinstance(answer, dict) and "error" not in answer else None
+        return answer if isinstance(answer, dict) and is_response(answer) else None
 
     def _catch_up(self) -> None:
         """Read the last chunk that was not."""
@@ -185,11 +187,14 @@ class StreamTransform(SseTransform[Observation]):
 
 
 _TELLING = (b'"finishReason"', b'"error"', b'"promptFeedback"')
+_FIRST = (b'"index": 0', b'"index":0')
 
 
 def _is_dull(chunk: bytes) -> bool:
-    """Whether a chunk is exactly one event of one line, in which no answer ends or fails."""
-    if not chunk.startswith(b"data: {"):
+    """Whether a chunk is one event of one line, with counts, in which the one candidate goes on."""
+    if not (chunk.startswith(b"data: {") and b'"usageMetadata"' in chunk):
+        return False
+    if chunk.count(b'"index"') != 1 or not any(word in chunk for word in _FIRST):
         return False
     if chunk.endswith(b"}\r\n\r\n"):
         whole = chunk.find(b"\r") == len(chunk) - 4 and chunk.find(b"\n") == len(chunk) - 3
