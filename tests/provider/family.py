@@ -11,11 +11,12 @@ rules, the words and the shapes. It gets each request for its hosts in this orde
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from provider import encodings
-from provider.answers import Answer, Fault
+from provider.answers import Answer, Fault, Step
 from provider.record import Record
 from provider.refusal import Refusal
 from provider.server import Request
@@ -60,6 +61,19 @@ class Family(Protocol):
         ...
 
     def failure(self, record: Record, trouble: Trouble) -> Ready: ...
+
+
+@runtime_checkable
+class Listener(Family, Protocol):
+    """A family that also talks over WebSockets."""
+
+    def hears(self, record: Record) -> bool:
+        """Does it accept this upgrade? If not, `admit` refuses it. Raises Refusal."""
+        ...
+
+    def hear(self, record: Record, step: Callable[[Record], Step]) -> list[dict[str, Any]]:
+        """What it says to one message, the body of `record`; `step` takes one from the script."""
+        ...
 
 
 def read_json(request: Request, limit: int = MAX_BODY_BYTES) -> Any:

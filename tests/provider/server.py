@@ -54,12 +54,20 @@ class Request:
         return None
 
 
+class Channel(Protocol):
+    """Bytes both ways, after an upgrade. `receive` gives b"" when the peer has closed."""
+
+    async def receive(self) -> bytes: ...
+    async def send(self, data: bytes) -> None: ...
+
+
 class Reply(Protocol):
     """Where an application writes its answer."""
 
     async def start(self, status: int, headers: list[tuple[str, str]]) -> None: ...
     async def send(self, data: bytes) -> None: ...
     async def end(self) -> None: ...
+    async def upgrade(self, headers: list[tuple[str, str]]) -> Channel: ...
 
 
 Application = Callable[[Request, Reply], Awaitable[None]]
@@ -119,10 +127,40 @@ class HttpServer:
 # ---------------------------------------------------------------- HTTP/1.1
 
 
+class _H1Channel:
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.arrived: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def receive(self) -> bytes:
+        return await self.arrived.get()
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+
 class _H1Reply:
     def __init__(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
         self.connection = connection
         self.writer = writer
+        self.channel: _H1Channel | None = None
+
+    async def upgrade(self, headers: list[tuple[str, str]]) -> Channel:
+        self.channel = _H1Channel(self.writer)
+        await self._write(self.connection.send(h11.InformationalResponse(status_code=101, headers=headers)))
+        if self.connection.trailing_data[0]:
+            self.channel.arrived.put_nowait(self.connection.trailing_data[0])
+        return self.channel
+
+    def feed(self, data: bytes) -> None:
+        """What the peer sends while it is being answered."""
+        if self.channel is not None:
+            self.channel.arrived.put_nowait(data)
+        elif not data:
+            raise PeerGone
+        else:
+            self.connection.receive_data(data)
 
     async def start(self, status: int, headers: list[tuple[str, str]]) -> None:
         if not any(name in ("content-length", "transfer-encoding") for name, _ in headers):
@@ -153,7 +191,8 @@ async def _serve_h1(
         request = Request(
             "1.1", head.method.decode(), head.target.decode("latin-1"), host, headers, body, number
         )
-        await _watch(application(request, _H1Reply(connection, writer)), connection, reader)
+        reply = _H1Reply(connection, writer)
+        await _watch(application(request, reply), reply, reader)
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
             return
         connection.start_next_cycle()
@@ -181,7 +220,7 @@ async def _read_h1(
             return None, b""
 
 
-async def _watch(answer: Awaitable[None], connection: h11.Connection, reader: asyncio.StreamReader) -> None:
+async def _watch(answer: Awaitable[None], reply: _H1Reply, reader: asyncio.StreamReader) -> None:
     """Run the application, but end it as soon as the peer closes the connection."""
     work = asyncio.ensure_future(answer)
     listen = asyncio.ensure_future(reader.read(1 << 16))
@@ -189,14 +228,14 @@ async def _watch(answer: Awaitable[None], connection: h11.Connection, reader: as
         while not work.done():
             await asyncio.wait({work, listen}, return_when=asyncio.FIRST_COMPLETED)
             if listen.done() and not work.done():
-                data = listen.result()
-                if not data:
-                    raise PeerGone
-                connection.receive_data(data)
+                reply.feed(listen.result())
+                if not listen.result():
+                    await work  # after an upgrade it knows itself that nothing more comes
+                    break
                 listen = asyncio.ensure_future(reader.read(1 << 16))
         work.result()
-        if listen.done():
-            connection.receive_data(listen.result())
+        if listen.done() and reply.channel is None:
+            reply.connection.receive_data(listen.result())
     finally:
         for task in (work, listen):
             task.cancel()
@@ -246,6 +285,9 @@ class _H2Stream:
     async def end(self) -> None:
         self.owner.h2.end_stream(self.id)
         await self.owner.flush()
+
+    async def upgrade(self, headers: list[tuple[str, str]]) -> Channel:
+        raise NotImplementedError("no client of ours asks for extended CONNECT")
 
 
 class _H2:

@@ -25,13 +25,14 @@ from typing import Any, Self
 
 from provider.answers import Answer, Fault, Page, Step
 from provider.certs import make_authority
-from provider.encodings import compressor
+from provider.encodings import ERRORS, compressor, decompress
 from provider.families import all_families
-from provider.family import Family, Ready
+from provider.family import MAX_BODY_BYTES, Family, Listener, Ready
 from provider.record import Record
 from provider.refusal import Refusal
 from provider.resolve import Addresses
 from provider.server import Cut, HttpServer, Reply, Request
+from provider.websocket import converse, upgrades
 
 HOSTS = ("plain.example", *(host for family in all_families() for host in family.hosts))
 ROUTER_HEADERS = re.compile(r"^(x-router-|x-weave-|x-litellm-|x-pointsman)", re.IGNORECASE)
@@ -132,13 +133,8 @@ class StandIn:
     # ------------------------------------------------------------ serving
 
     async def _serve(self, request: Request, reply: Reply) -> None:
-        number = next(self.numbers)
         family = self._family_of(request)
-        record = Record(number, request, f"req_standin{number:08d}", time.time())
-        if family is not None:
-            record.family, record.generates = family.name, family.generates(request)
-        self.records.append(record)
-        self._look_for_router(record)
+        record = self.note(request, family)
         try:
             await self._answer(record, reply, family)
             record.complete = True
@@ -151,6 +147,15 @@ class StandIn:
             self.defects.append(f"{request.method} {request.target}: {defect!r}")
             raise
 
+    def note(self, request: Request, family: Family | None) -> Record:
+        number = next(self.numbers)
+        record = Record(number, request, f"req_standin{number:08d}", time.time())
+        if family is not None:
+            record.family, record.generates = family.name, family.generates(request)
+        self.records.append(record)
+        self._look_for_router(record)
+        return record
+
     def _family_of(self, request: Request) -> Family | None:
         host = request.host.partition(":")[0]
         return next((family for family in self.families.values() if host in family.hosts), None)
@@ -159,7 +164,7 @@ class StandIn:
         for name, _ in record.request.headers:
             if ROUTER_HEADERS.match(name):
                 self.violations.append(f"request {record.number} carries the header {name}")
-        data = record.request.body
+        data = _decoded(record.request)
         if any(mark in data.lower() for mark in SENTINELS) or b'"x_router"' in data:
             self.violations.append(f"request {record.number} carries a marker")
 
@@ -169,8 +174,10 @@ class StandIn:
         if page is not None or family is None:
             return await self._page(record, reply, page or PLAIN)
         try:
+            if isinstance(family, Listener) and upgrades(request) and family.hears(record):
+                return await converse(self, record, reply, family)
             ready = family.admit(record)
-            step = self._next_step(record, family) if ready is None else Answer()
+            step = self.next_step(record, family) if ready is None else Answer()
             if ready is None and isinstance(step, Answer):
                 ready = family.compose(record, step)
         except Refusal as refusal:
@@ -186,7 +193,7 @@ class StandIn:
             assert isinstance(step, Page)
             await self._page(record, reply, step)
 
-    def _next_step(self, record: Record, family: Family) -> Step:
+    def next_step(self, record: Record, family: Family) -> Step:
         if self.responder is not None:
             return self.responder(record)
         aside = family.aside(record)
@@ -252,3 +259,11 @@ class StandIn:
             record.sent += len(part)
             if tear:
                 await asyncio.sleep(0)
+
+
+def _decoded(request: Request) -> bytes:
+    """The body without its content-encoding, as far as it can be read."""
+    try:
+        return decompress(request.body, request.header("content-encoding") or "", MAX_BODY_BYTES)
+    except (OverflowError, *ERRORS):
+        return request.body

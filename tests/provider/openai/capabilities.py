@@ -39,6 +39,7 @@ class Takes:
     max_effort_in_chat: bool = True
     chat: bool = True
     chat_tools: str = "always"
+    cache_writes: bool = False  # bills what it writes to the prompt cache, and says how much
     lite: bool = False  # knows the header that Codex sends
     images: bool = True
     verbosities: tuple[str, ...] = VERBOSITIES
@@ -68,7 +69,9 @@ _51 = replace(_5, efforts=_efforts("none", "high", "minimal"), effort="none", to
 _52 = replace(_51, efforts=_efforts("none", "xhigh", "minimal"), chat_tools="unasked")
 _54 = replace(_52, tools=GPT_5_4, context_tokens=1_050_000)
 _55 = replace(_54, effort="medium", retentions=("24h",))
-_56 = replace(_55, efforts=_efforts("none", "max", "minimal"), chat_tools="none", lite=True)
+_56 = replace(
+    _55, efforts=_efforts("none", "max", "minimal"), chat_tools="none", lite=True, cache_writes=True
+)
 _6 = replace(_56, efforts=_efforts("low", "max"))  # no none, so there are no functions in chat
 _CODEX = replace(_5, efforts=_efforts("low", "high"), chat=False, verbosities=("medium",))
 

@@ -48,7 +48,7 @@ class Message:
             "prompt_tokens": counted.prompt,
             "completion_tokens": output,
             "total_tokens": counted.prompt + output,
-            "prompt_tokens_details": {"cached_tokens": counted.cached, "audio_tokens": 0},
+            "prompt_tokens_details": {**counted.details(), "audio_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
         }
 
@@ -150,5 +150,5 @@ def _call_deltas(index: int, call: dict[str, Any], size: int) -> Iterator[Delta]
 
 def _logprobs(text: str) -> dict[str, Any]:
     """One token per word; how likely it was is the same for all."""
-    tokens = [{"token": word, "bytes": list(word.encode()), "logprob": -0.1, "top_logprobs": []} for word in text.split()]
-    return {"content": tokens, "refusal": None}
+    tokens = [{"token": word, "bytes": list(word.encode()), "logprob": -0.1} for word in text.split()]
+    return {"content": [token | {"top_logprobs": []} for token in tokens], "refusal": None}

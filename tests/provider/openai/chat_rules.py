@@ -7,8 +7,8 @@ from typing import Any
 
 from provider.openai import parameters
 from provider.openai.capabilities import Takes
-from provider.openai.errors import Refused, invalid_value, missing, wrong_type
-from provider.openai.fields import CHAT, CHAT_PARTS, MESSAGES, STREAM_OPTIONS, expect, only
+from provider.openai.errors import Refused, empty_array, invalid_value, missing, out_of_range, wrong_type
+from provider.openai.fields import CHAT, CHAT_PARTS, MESSAGES, STREAM_OPTIONS, expect, need, only
 from provider.openai.parameters import COMMON_TYPES, check_types
 
 Json = Mapping[str, Any]
@@ -30,7 +30,8 @@ def check(body: Any, model: Takes) -> None:
     only(body, CHAT)
     check_types(body, TYPES)
     if not model.chat:
-        raise Refused("This model is only supported in v1/responses and not in v1/chat/completions.", 404, param="model")
+        text = "This model is only supported in v1/responses and not in v1/chat/completions."
+        raise Refused(text, 404, param="model")
     check_messages(body.get("messages"), model)
     parameters.check_ranges(body)
     only(body.get("stream_options") or {}, STREAM_OPTIONS["chat"], "stream_options")
@@ -52,11 +53,11 @@ def _check_lengths(body: Json, model: Takes) -> None:
     for key in ("max_tokens", "max_completion_tokens"):
         limit = body.get(key)
         if limit is not None and limit < 1:
-            text = f"Invalid '{key}': integer below minimum value. Expected a value >= 1, but got {limit} instead."
-            raise Refused(text, param=key, code="integer_below_min_value")
+            raise out_of_range(key, limit, 1)
         if limit is not None and limit > model.max_output_tokens:
-            text = f"{key} is too large: {limit}. This model supports at most {model.max_output_tokens} completion "
-            raise Refused(f"{text}tokens, whereas you provided {limit}.", param=key, code="invalid_value")
+            text = f"{key} is too large: {limit}. This model supports at most {model.max_output_tokens} "
+            text += f"completion tokens, whereas you provided {limit}."
+            raise Refused(text, param=key, code="invalid_value")
     count = body.get("n")
     if count is not None and not 1 <= count <= 128:
         raise Refused(f"Invalid 'n': expected a value from 1 to 128, but got {count} instead.", param="n")
@@ -78,8 +79,7 @@ def check_messages(messages: Any, model: Takes) -> None:
     if messages is None:
         raise missing("messages")
     if not messages:
-        text = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array"
-        raise Refused(f"{text} instead.", param="messages", code="empty_array")
+        raise empty_array("messages")
     for index, message in enumerate(messages):
         _check_message(f"messages[{index}]", message, model)
     _check_pairing(messages)
@@ -88,13 +88,15 @@ def check_messages(messages: Any, model: Takes) -> None:
 def _check_message(where: str, message: Any, model: Takes) -> None:
     if not isinstance(message, dict):
         raise wrong_type(where, "an object", message)
-    role = message.get("role")
+    expect(message, "role", str, "a string", where)
+    role = need(message, "role", where)
     if role not in MESSAGES:
-        raise invalid_value(f"{where}.role", role, tuple(MESSAGES)) if role else missing(f"{where}.role")
+        raise invalid_value(f"{where}.role", role, tuple(MESSAGES))
     only(message, MESSAGES[role] | {"role"}, where)
     content = message.get("content")
     expect(message, "content", (str, list), "one of a string or array of objects", where)
-    if content is None and not (role == "assistant" and (message.get("tool_calls") or message.get("refusal"))):
+    instead = role == "assistant" and (message.get("tool_calls") or message.get("refusal"))
+    if content is None and not instead:
         raise wrong_type(f"{where}.content", "one of a string or array of objects", content)
     if isinstance(content, list):
         _check_parts(f"{where}.content", content, role, model)
@@ -103,8 +105,7 @@ def _check_message(where: str, message: Any, model: Takes) -> None:
 
 def _check_parts(where: str, parts: list[Any], role: str, model: Takes) -> None:
     if not parts:
-        text = f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array"
-        raise Refused(f"{text} instead.", param=where, code="empty_array")
+        raise empty_array(where)
     allowed = {"assistant": ("text", "refusal"), "user": tuple(CHAT_PARTS)}.get(role, ("text",))
     for index, part in enumerate(parts):
         place = f"{where}[{index}]"
@@ -124,20 +125,25 @@ def _check_calls(where: str, message: Json) -> None:
     if calls is None:
         return
     if not isinstance(calls, list) or not calls:
-        text = f"Invalid '{where}.tool_calls': empty array. Expected an array with minimum length 1, but got an "
-        raise Refused(f"{text}empty array instead.", param=f"{where}.tool_calls", code="empty_array")
+        raise empty_array(f"{where}.tool_calls")
     for index, call in enumerate(calls):
         place = f"{where}.tool_calls[{index}]"
         kind = call.get("type") if isinstance(call, dict) else None
         if kind not in ("function", "custom"):
             raise invalid_value(f"{place}.type", kind, ("function", "custom"))
         only(call, {"id", "type", kind}, place)
-        if not isinstance(call.get("id"), str):
-            raise missing(f"{place}.id")
-        inner, value = call.get(kind) or {}, "arguments" if kind == "function" else "input"
-        only(inner, {"name", value}, f"{place}.{kind}")
-        if not isinstance(inner.get(value), str):
-            raise missing(f"{place}.{kind}.{value}")
+        expect(call, "id", str, "a string", place)
+        expect(call, kind, dict, "an object", place)
+        need(call, "id", place)
+        value = "arguments" if kind == "function" else "input"
+        _check_call(need(call, kind, place), value, f"{place}.{kind}")
+
+
+def _check_call(inner: Json, value: str, where: str) -> None:
+    only(inner, {"name", value}, where)
+    for key in ("name", value):
+        expect(inner, key, str, "a string", where)
+        need(inner, key, where)
 
 
 def _check_pairing(messages: Sequence[Json]) -> None:
@@ -147,8 +153,8 @@ def _check_pairing(messages: Sequence[Json]) -> None:
     for index, message in enumerate(messages):
         if message["role"] == "tool":
             if message.get("tool_call_id") not in owed:
-                text = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with"
-                raise Refused(f"{text} 'tool_calls'.", param=f"messages.[{index}].role")
+                text = "Invalid parameter: messages with role 'tool' must be a response to a preceeding"
+                raise Refused(f"{text} message with 'tool_calls'.", param=f"messages.[{index}].role")
             owed.remove(message["tool_call_id"])
             continue
         _none_owed(owed, where)
@@ -160,5 +166,5 @@ def _check_pairing(messages: Sequence[Json]) -> None:
 def _none_owed(owed: Sequence[str], where: str) -> None:
     if owed:
         text = "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
-        text += f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(owed)}"
-        raise Refused(text, param=where)
+        text += "'tool_call_id'. The following tool_call_ids did not have response messages: "
+        raise Refused(text + ", ".join(owed), param=where)

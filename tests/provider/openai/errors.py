@@ -53,6 +53,19 @@ def invalid_value(where: str, value: object, supported: object) -> Refused:
     return Refused(text, param=where, code="invalid_value")
 
 
+def empty_array(where: str) -> Refused:
+    text = f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array"
+    return Refused(f"{text} instead.", param=where, code="empty_array")
+
+
+def out_of_range(where: str, value: float, bound: float, *, kind: str = "integer") -> Refused:
+    """`bound` is the one that was broken."""
+    side, sign = ("min", ">=") if value < bound else ("max", "<=")
+    way = "below" if side == "min" else "above"
+    text = f"Invalid '{where}': {kind} {way} {side}imum value. Expected a value {sign} {bound}, but got "
+    return Refused(f"{text}{value} instead.", param=where, code=f"{kind}_{way}_{side}_value")
+
+
 def listed(values: Any) -> str:
     """'a', 'b', and 'c'"""
     quoted = [f"'{value}'" for value in values]
@@ -64,7 +77,9 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def error_value(status: int, message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+def error_value(
+    status: int, message: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
     """What stands under "error"."""
     kind = TYPES.get(status, "invalid_request_error")
     return {"message": message, "type": kind, "param": param, "code": code or CODES.get(status)}

@@ -9,12 +9,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from provider.answers import Answer, Fault, Text
+from provider.answers import Answer, Fault, Step, Text
 from provider.family import Ready, Trouble, ready_json
-from provider.openai import chat_answer, chat_rules, items, parameters, responses_answer, responses_rules
+from provider.openai import (
+    chat_answer,
+    chat_rules,
+    items,
+    parameters,
+    responses_answer,
+    responses_rules,
+    websocket,
+)
 from provider.openai.cache import PromptCache
 from provider.openai.capabilities import CHATGPT_REFUSES, MODELS, Takes
 from provider.openai.errors import Refused, detail_body, error_body
@@ -31,7 +39,11 @@ INPUT_TOKENS = "/v1/responses/input_tokens"
 LITE_HEADER = "x-openai-internal-codex-responses-lite"
 LITE_IN_SOCKET = "ws_request_header_x_openai_internal_codex_responses_lite"
 SSE, JSON_TYPE = "text/event-stream; charset=utf-8", "application/json"
-UNTAKEN_BY_PLAN = ("max_output_tokens", "temperature", "top_p", "user", "metadata", "truncation", "background")
+UNTAKEN_BY_PLAN = ("max_output_tokens", "temperature", "top_p", "user", "metadata", "truncation")
+NOTHING_ASKED = (
+    "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided."
+)
+TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
 
 
 class OpenAI:
@@ -50,7 +62,7 @@ class OpenAI:
 
     def generates(self, request: Request) -> bool:
         paths = (BACKEND,) if is_chatgpt(request) else (CHAT, RESPONSES)
-        return request.method == "POST" and request.path in paths
+        return request.method in ("POST", websocket.MESSAGE) and request.path in paths
 
     # ------------------------------------------------------------ requests
 
@@ -65,7 +77,7 @@ class OpenAI:
                 return ready_json(head(record, JSON_TYPE), found)
         raise Refused(f"Invalid URL ({record.request.method} {record.path})", 404)
 
-    def take(self, record: Record, body: Any, connection: int = 0) -> Ready | None:
+    def take(self, record: Record, body: Any, connection: int = 0, *, generate: bool = True) -> Ready | None:
         """Check one request for an answer; also what comes over the WebSocket `connection`."""
         record.body = body
         if not isinstance(body, dict):
@@ -81,10 +93,13 @@ class OpenAI:
         lite = record.request.header(LITE_HEADER) == "true"
         lite = lite or (body.get("client_metadata") or {}).get(LITE_IN_SOCKET) == "true"
         responses_rules.check(body, model, record.account, self.store, lite=lite)
-        record.notes["conversation"] = self._conversation(record, model, connection)
+        conversation = self._conversation(record, model, connection)
+        if generate and not conversation and body.get("prompt") is None and body.get("conversation") is None:
+            raise Refused(NOTHING_ASKED, code="missing_required_parameter")
+        record.notes["conversation"] = conversation
         if record.path != INPUT_TOKENS:
             return None
-        total = PromptCache().count(_segments(record), model.name, record.account).total
+        total = PromptCache().count(_segments(record), model, record.account).total
         return ready_json(head(record, JSON_TYPE), {"object": "response.input_tokens", "input_tokens": total})
 
     def _conversation(self, record: Record, model: Takes, connection: int) -> tuple[Json, ...]:
@@ -93,11 +108,6 @@ class OpenAI:
         if body.get("previous_response_id") is not None:
             before = self.store.conversation(body["previous_response_id"], account, connection)
         given = items.read(body.get("input"), model, account, self.store)
-        if not given and not before and body.get("prompt") is None and body.get("generate") is not False:
-            raise Refused(
-                "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided.",
-                code="missing_required_parameter",
-            )
         items.check_conversation([*before, *given], account, self.store)
         return (*before, *given)
 
@@ -111,6 +121,13 @@ class OpenAI:
 
     def aside(self, record: Record) -> Answer | None:
         return TITLE if is_background(record.body) else None
+
+    def hears(self, record: Record) -> bool:
+        record.account, record.subscription = authenticate(record.request)
+        return self.websockets and record.path == RESPONSES
+
+    def hear(self, record: Record, step: Callable[[Record], Step]) -> list[dict[str, Any]]:
+        return websocket.hear(self, record, step)
 
     # ------------------------------------------------------------ answers
 
@@ -130,10 +147,9 @@ class OpenAI:
         """The message, counted and kept."""
         model: Takes = record.notes["model"]
         chat = record.path == CHAT
-        record.counted = counted = self.cache.count(_segments(record), model.name, record.account)
+        record.counted = counted = self.cache.count(_segments(record), model, record.account)
         if counted.total > model.context_tokens:
-            text = "Your input exceeds the context window of this model. Please adjust your input and try again."
-            raise Refused(text, param="messages" if chat else "input", code="context_length_exceeded")
+            raise Refused(TOO_LONG, param="messages" if chat else "input", code="context_length_exceeded")
         body = record.body
         effort = body.get("reasoning_effort") if chat else responses_rules.effort_of(body)
         form = body.get("response_format") if chat else (body.get("text") or {}).get("format")
@@ -147,7 +163,7 @@ class OpenAI:
             schema=parameters.check_format(form, "text.format"),
             compact=self.compact,
         )
-        made: Any = chat_answer.compose(answer, situation) if chat else responses_answer.compose(answer, situation)
+        made: Any = (chat_answer if chat else responses_answer).compose(answer, situation)
         record.message = made
         if not chat:
             stored = body.get("store", True) is not False
@@ -167,14 +183,14 @@ class OpenAI:
         return Ready([*head(record, JSON_TYPE), *more.items()], [data], status)
 
 
+TITLE_WORDS = "generate a title for this conversation"
 TITLE = Answer((Text("A title for this conversation"),))
 
 
 def is_background(body: Any) -> bool:
-    """opencode's title: a call without tools that says so in its first message."""
-    if body.get("tools") or not isinstance(body, dict):
-        return False
-    return "title" in json.dumps((body.get("input") or body.get("messages") or [])[:2]).lower()
+    """opencode's title: a call without tools that says so in one of its first messages."""
+    first = (body.get("input") or body.get("messages") or [])[:2]
+    return not body.get("tools") and TITLE_WORDS in json.dumps(first).lower()
 
 
 def _check_plan(body: Json) -> None:

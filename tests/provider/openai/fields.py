@@ -65,7 +65,7 @@ def _fields(**types: str) -> dict[str, frozenset[str]]:
 
 
 ITEMS = _fields(
-    message="content id phase role status internal_chat_message_metadata_passthrough",
+    message="content id phase role status",
     file_search_call="id queries results status",
     computer_call="action actions call_id id pending_safety_checks status",
     computer_call_output="acknowledged_safety_checks call_id id output status",
@@ -79,7 +79,8 @@ ITEMS = _fields(
     reasoning="content encrypted_content id status summary",
     compaction="encrypted_content id",
     compaction_trigger="id",
-    image_generation_call="action background error id output_format quality result revised_prompt size status",
+    image_generation_call="action background error id output_format quality result revised_prompt size "
+    "status svg_usage",
     code_interpreter_call="code container_id id outputs status",
     local_shell_call="action call_id id status",
     local_shell_call_output="call_id id output status",
@@ -97,6 +98,7 @@ ITEMS = _fields(
     program="call_id code fingerprint id",
     program_output="call_id id result status",
 )
+ANY_ITEM = frozenset({"type", "internal_chat_message_metadata_passthrough"})
 TOOLS = _fields(
     function="allowed_callers async defer_loading description name output_schema parameters strict",
     file_search="filters max_num_results ranking_options vector_store_ids",
@@ -128,7 +130,9 @@ def only(value: Mapping[str, Any], known: Iterable[str], where: str = "") -> Non
             raise unknown_parameter(f"{where}.{key}" if where else key)
 
 
-def expect(value: Mapping[str, Any], key: str, kind: type | tuple[type, ...], words: str, where: str = "") -> None:
+def expect(
+    value: Mapping[str, Any], key: str, kind: type | tuple[type, ...], words: str, where: str = ""
+) -> None:
     """A type error names the path. Absent and null are fine."""
     found = value.get(key)
     wrong = not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool)

@@ -17,8 +17,8 @@ API, CHATGPT = "api.openai.com", "chatgpt.com"
 KEYS = "https://platform.openai.com/account/api-keys"
 CLAIM = "https://api.openai.com/auth"
 NO_KEY = (
-    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
-    f"(i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {KEYS}."
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+    f"auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {KEYS}."
 )
 _KEY = re.compile(r"sk-[A-Za-z0-9_-]+")
 
@@ -32,7 +32,8 @@ def authenticate(request: Request) -> tuple[str, bool]:
     secret = (request.header("authorization") or "").removeprefix("Bearer ")
     claims = _claims(secret)
     if is_chatgpt(request):
-        account = request.header("chatgpt-account-id") or (claims or {}).get(CLAIM, {}).get("chatgpt_account_id")
+        claimed = (claims or {}).get(CLAIM, {}).get("chatgpt_account_id")
+        account = request.header("chatgpt-account-id") or claimed
         if claims is None or not account:
             raise Refused("Unauthorized", 401)
         return str(account), True

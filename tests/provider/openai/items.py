@@ -7,12 +7,13 @@ from typing import Any
 
 from provider.openai import parameters, sealed
 from provider.openai.capabilities import Takes
-from provider.openai.errors import Refused, invalid_value, missing, wrong_type
-from provider.openai.fields import ITEMS, PARTS, expect, need, only
+from provider.openai.errors import Refused, empty_array, invalid_value, missing, wrong_type
+from provider.openai.fields import ANY_ITEM, ITEMS, PARTS, expect, need, only
 from provider.openai.store import Store
 
 Json = Mapping[str, Any]
 PREFIXES = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc", "reasoning": "rs"}
+GIVEN = ("input_text", "input_image", "input_file")
 ROLES = ("assistant", "system", "developer", "user")
 REQUIRED = {
     "function_call": ("call_id", "name", "arguments"),
@@ -48,12 +49,12 @@ def read(given: Any, model: Takes, account: str, store: Store) -> list[Json]:
 def _read_item(where: str, item: Any, model: Takes, account: str, store: Store) -> Json:
     if not isinstance(item, dict):
         raise wrong_type(where, "an object", item)
-    kind = item.get("type") or ("message" if "role" in item else None)
-    if kind is None:
-        raise missing(f"{where}.type")
+    for key in ("type", "role", "id", "call_id", "encrypted_content"):
+        expect(item, key, str, "a string", where)
+    kind = item.get("type") or ("message" if "role" in item else need(item, "type", where))
     if kind not in ITEMS:
         raise invalid_value(f"{where}.type", kind, sorted(ITEMS))
-    only(item, ITEMS[kind] | {"type"}, where)
+    only(item, ITEMS[kind] | ANY_ITEM, where)
     for key in REQUIRED.get(kind, ()):
         need(item, key, where)
     _check_id(where, kind, item.get("id"))
@@ -62,7 +63,7 @@ def _read_item(where: str, item: Any, model: Takes, account: str, store: Store) 
     elif kind == "additional_tools":
         parameters.check_tool_types(item["tools"], model, f"{where}.tools")
     elif kind.endswith("_output") and isinstance(item.get("output"), list):
-        _check_parts(f"{where}.output", item["output"], ("input_text", "input_image", "input_file"), model)
+        _check_parts(f"{where}.output", item["output"], GIVEN, model)
     elif kind == "item_reference" or (kind == "reasoning" and not item.get("encrypted_content")):
         return _stored(item, account, store)
     if item.get("encrypted_content"):
@@ -74,7 +75,7 @@ def _check_id(where: str, kind: str, item_id: Any) -> None:
     prefix = PREFIXES.get(kind)
     if item_id is None or prefix is None:
         return
-    if not isinstance(item_id, str) or not item_id.startswith(prefix):
+    if not item_id.startswith(prefix):
         text = f"Invalid '{where}.id': '{item_id}'. Expected an ID that begins with '{prefix}'."
         raise Refused(text, param=f"{where}.id", code="invalid_value")
 
@@ -84,8 +85,8 @@ def _stored(item: Json, account: str, store: Store) -> Json:
     if made is None or not made.stored:
         text = f"Item with id '{item.get('id')}' not found."
         if made is not None or str(item.get("id")).startswith("rs_"):
-            text += " Items are not persisted when `store` is set to false. Try again with `store` set to true, or "
-            text += "remove this item from your input."
+            text += " Items are not persisted when `store` is set to false. Try again with `store` set to"
+            text += " true, or remove this item from your input."
         raise Refused(text, 404, param="input")
     return made.item
 
@@ -97,14 +98,13 @@ def _check_message(where: str, item: Json, model: Takes) -> None:
     expect(item, "content", (str, list), "one of a string or array of objects", where)
     content = need(item, "content", where)
     if isinstance(content, list):
-        allowed = ("output_text", "refusal") if role == "assistant" else ("input_text", "input_image", "input_file")
-        _check_parts(f"{where}.content", content, allowed, model)
+        said = ("output_text", "refusal")
+        _check_parts(f"{where}.content", content, said if role == "assistant" else GIVEN, model)
 
 
 def _check_parts(where: str, parts: list[Any], allowed: Sequence[str], model: Takes) -> None:
     if not parts:
-        text = f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array"
-        raise Refused(f"{text} instead.", param=where, code="empty_array")
+        raise empty_array(where)
     for index, part in enumerate(parts):
         place = f"{where}[{index}]"
         kind = part.get("type") if isinstance(part, dict) else None
@@ -125,14 +125,14 @@ def check_conversation(items: Sequence[Json], account: str, store: Store) -> Non
 
 def _check_reasoning(items: Sequence[Json], account: str, store: Store) -> None:
     seen: set[str] = set()
-    for item, after in zip(items, [*items[1:], None], strict=True):
+    for item, after in zip(items, [*items[1:], None], strict=False):
         item_id, kind = item.get("id"), item.get("type", "message")
         made = store.item(item_id, account)
         if kind == "reasoning":
             seen.add(item_id or "")
             if not _follows(after, made.follower if made else ""):
-                text = f"Item '{item_id}' of type 'reasoning' was provided without its required following item."
-                raise Refused(text, param="input")
+                text = f"Item '{item_id}' of type 'reasoning' was provided without its required following"
+                raise Refused(f"{text} item.", param="input")
         elif made is not None and made.reasoning and made.reasoning not in seen:
             text = f"Item '{item_id}' of type '{kind}' was provided without its required 'reasoning' item: "
             raise Refused(f"{text}'{made.reasoning}'.", param="input")
@@ -145,7 +145,9 @@ def _follows(after: Json | None, required: str) -> bool:
     if after.get("id") and required:
         return bool(after["id"] == required)
     kind = after.get("type", "message")
-    return after.get("role") == "assistant" if kind == "message" else kind == "reasoning" or kind.endswith("_call")
+    if kind == "message":
+        return after.get("role") == "assistant"
+    return kind == "reasoning" or kind.endswith("_call")
 
 
 def _check_calls(items: Sequence[Json]) -> None:

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from provider.openai.capabilities import BY_NAME, Takes
-from provider.openai.errors import Refused, invalid_value, listed, missing, unsupported_parameter
-from provider.openai.fields import TOOLS, expect, only
+from provider.openai.errors import (
+    Refused,
+    invalid_value,
+    listed,
+    missing,
+    out_of_range,
+    unsupported_parameter,
+    wrong_type,
+)
+from provider.openai.fields import TOOLS, expect, need, only
 
 Json = Mapping[str, Any]
 NAME = re.compile(r"[a-zA-Z0-9_-]+")
@@ -19,9 +27,8 @@ ONLY_CHAT_UNREASONED = ("stop", "frequency_penalty", "presence_penalty", "logit_
 
 
 def find_model(body: Json) -> Takes:
-    name = body.get("model")
-    if name is None:
-        raise missing("model")
+    expect(body, "model", str, "a string")
+    name = need(body, "model")
     model = BY_NAME.get(name)
     if model is None:
         text = f"The model `{name}` does not exist or you do not have access to it."
@@ -55,9 +62,7 @@ def check_ranges(body: Json) -> None:
         value = body.get(key)
         if value is not None and not 0 <= value <= highest:
             kind = "decimal" if key != "top_logprobs" else "integer"
-            side, bound = ("below min", ">= 0") if value < 0 else ("above max", f"<= {highest}")
-            text = f"Invalid '{key}': {kind} {side}imum value. Expected a value {bound}, but got {value} instead."
-            raise Refused(text, param=key, code=f"{kind}_{side.replace(' ', '_')}_value")
+            raise out_of_range(key, value, 0 if value < 0 else highest, kind=kind)
     tier = body.get("service_tier")
     if tier is not None and tier not in TIERS:
         raise invalid_value("service_tier", tier, TIERS[:5])
@@ -76,8 +81,8 @@ def check_retention(body: Json, model: Takes) -> None:
 
 
 def unsupported_value(value: object, model: Takes, supported: Iterable[str], param: str) -> Refused:
-    text = f"Unsupported value: '{value}' is not supported with the '{model.name}' model."
-    return Refused(f"{text} Supported values are: {listed(list(supported))}.", param=param, code="unsupported_value")
+    text = f"Unsupported value: '{value}' is not supported with the '{model.name}' model. Supported values "
+    return Refused(f"{text}are: {listed(list(supported))}.", param=param, code="unsupported_value")
 
 
 def check_verbosity(value: Any, model: Takes, param: str) -> None:
@@ -107,9 +112,8 @@ def check_sampling(body: Json, effort: str | None, model: Takes, *, chat: bool) 
 def check_tool_types(tools: Any, model: Takes, where: str = "tools") -> None:
     """The tools of a Responses request, or of one of its additional_tools items."""
     for place, tool in _each(tools, where):
-        kind = tool.get("type")
-        if kind is None:
-            raise missing(f"{place}.type")
+        expect(tool, "type", str, "a string", place)
+        kind = need(tool, "type", place)
         if kind not in TOOLS:
             raise invalid_value(f"{place}.type", kind, sorted(TOOLS))
         if kind not in model.tools:
@@ -131,6 +135,7 @@ def check_chat_tools(body: Json, effort: str | None, model: Takes) -> None:
                 text = f"Invalid value for '{key}': '{key}' is only allowed when 'tools' are specified."
                 raise Refused(text, param=key)
     for place, tool in _each(tools, "tools"):
+        expect(tool, "type", str, "a string", place)
         kind = tool.get("type")
         if kind not in ("function", "custom"):
             raise invalid_value(f"{place}.type", kind, ("function", "custom"))
@@ -146,20 +151,22 @@ def check_chat_tools(body: Json, effort: str | None, model: Takes) -> None:
         check_schema(inner.get("parameters"), inner["name"], f"{place}.{kind}.parameters")
     refused = {"always": False, "unasked": effort not in (None, "none"), "none": effort != "none"}
     if tools and refused[model.chat_tools]:
-        text = f"Function tools with reasoning_effort are not supported for {model.name} in /v1/chat/completions."
-        ways = "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
-        raise Refused(f"{text} {ways}", param="reasoning_effort")
+        text = f"Function tools with reasoning_effort are not supported for {model.name} in "
+        text += "/v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to "
+        text += "'none'."
+        raise Refused(text, param="reasoning_effort")
 
 
 def check_name(name: Any, where: str) -> None:
     if not isinstance(name, str):
         raise missing(where)
     if len(name) > MAX_NAME:
-        text = f"Invalid '{where}': string too long. Expected a string with maximum length {MAX_NAME}, but got a "
-        raise Refused(f"{text}string with length {len(name)} instead.", param=where, code="string_above_max_length")
+        text = f"Invalid '{where}': string too long. Expected a string with maximum length {MAX_NAME}, but "
+        text += f"got a string with length {len(name)} instead."
+        raise Refused(text, param=where, code="string_above_max_length")
     if not NAME.fullmatch(name):
-        text = f"Invalid '{where}': string does not match pattern. Expected a string that matches the pattern "
-        raise Refused(f"{text}'^[a-zA-Z0-9_-]+$'.", param=where, code="invalid_value")
+        text = f"Invalid '{where}': string does not match pattern. Expected a string that matches the"
+        raise Refused(f"{text} pattern '^[a-zA-Z0-9_-]+$'.", param=where, code="invalid_value")
 
 
 def check_schema(schema: Any, name: str, where: str) -> None:
@@ -168,8 +175,8 @@ def check_schema(schema: Any, name: str, where: str) -> None:
         return
     kind = schema.get("type") if isinstance(schema, dict) else None
     if kind != "object":
-        text = f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got "
-        raise Refused(f"{text}'type: \"{kind}\"'.", param=where, code="invalid_function_parameters")
+        text = f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "
+        raise Refused(f"{text}got 'type: \"{kind}\"'.", param=where, code="invalid_function_parameters")
 
 
 def check_format(form: Any, where: str) -> Json | None:
@@ -191,5 +198,5 @@ def check_format(form: Any, where: str) -> Json | None:
 def _each(tools: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for index, tool in enumerate(tools or []):
         if not isinstance(tool, dict):
-            raise Refused(f"Invalid type for '{where}[{index}]': expected an object.", param=f"{where}[{index}]")
+            raise wrong_type(f"{where}[{index}]", "an object", tool)
         yield f"{where}[{index}]", tool

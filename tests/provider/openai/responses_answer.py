@@ -13,7 +13,7 @@ from provider.openai.sealed import seal
 Json = Mapping[str, Any]
 Item = dict[str, Any]
 Raw = tuple[str, dict[str, Any]]  # kind of an event without "response.", and its members
-GIVEN_PREFIXES = {"compaction": "cmp", "web_search_call": "ws", "function_call": "fc", "custom_tool_call": "ctc"}
+PREFIXES = {"compaction": "cmp", "web_search_call": "ws", "function_call": "fc", "custom_tool_call": "ctc"}
 INCOMPLETE = ("max_output_tokens", "content_filter")
 
 
@@ -50,7 +50,7 @@ class Message:
         counted, output = self.situation.counted, self.output_tokens
         return {
             "input_tokens": counted.prompt,
-            "input_tokens_details": {"cached_tokens": counted.cached},
+            "input_tokens_details": counted.details(),
             "output_tokens": output,
             "output_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
             "total_tokens": counted.prompt + output,
@@ -69,7 +69,8 @@ class Message:
         return [self.event(value) for value in self.values()]
 
     def event(self, value: Json) -> bytes:
-        return f"event: {value['type']}\ndata: {self.situation.dumps(value)}\n\n".encode("utf-8", "surrogatepass")
+        text = f"event: {value['type']}\ndata: {self.situation.dumps(value)}\n\n"
+        return text.encode("utf-8", "surrogatepass")
 
     def error_event(self, number: int, kind: str | None) -> dict[str, Any]:
         """The event that ends a stream too early: "failed:CODE" is a failed response, "CODE" an error."""
@@ -136,7 +137,7 @@ def compose(answer: Answer, situation: Situation) -> Message:
         items=tuple(_item(part, index, situation) for index, part in enumerate(parts)),
         sizes=tuple(getattr(part, "piece", 16) for part in parts),
         stop_reason=reason,
-        reasoning_tokens=sum(max(1, len(part.text) // 4) for part in parts if isinstance(part, Think)),
+        reasoning_tokens=sum(tokens_of(part.text) for part in parts if isinstance(part, Think)),
         situation=situation,
     )
 
@@ -145,7 +146,8 @@ def _item(part: Part, index: int, situation: Situation) -> Item:
     if isinstance(part, Think):
         return _reasoning(part, index, situation)
     if isinstance(part, Text):
-        return _message(situation.id("msg", index), {"type": "output_text", "annotations": [], "text": part.text})
+        content = {"type": "output_text", "annotations": [], "text": part.text}
+        return _message(situation.id("msg", index), content)
     if isinstance(part, Call):
         return _call(part, index, situation)
     if part.block.get("type") == "refusal":
@@ -154,7 +156,8 @@ def _item(part: Part, index: int, situation: Situation) -> Item:
 
 
 def _message(item_id: str, content: Item) -> Item:
-    return {"type": "message", "id": item_id, "role": "assistant", "status": "completed", "content": [content]}
+    made = {"type": "message", "id": item_id, "role": "assistant", "status": "completed"}
+    return made | {"content": [content]}
 
 
 def _reasoning(part: Think, index: int, situation: Situation) -> Item:
@@ -182,11 +185,11 @@ def _call(part: Call, index: int, situation: Situation) -> Item:
 
 
 def _namespace(name: str, body: Json) -> str:
-    """In which of the request's namespaces a tool stands; Codex' own "functions" goes without saying."""
+    """In which of the request's namespaces a tool stands; Codex' "functions" goes without saying."""
     given = [item["tools"] for item in _items(body) if item.get("type") == "additional_tools"]
     for tool in [*(body.get("tools") or []), *(tool for tools in given for tool in tools)]:
-        inner = [each.get("name") for each in tool.get("tools") or []] if tool.get("type") == "namespace" else []
-        if name in inner and tool["name"] != "functions":
+        inner = [each.get("name") for each in tool.get("tools") or []]
+        if tool.get("type") == "namespace" and name in inner and tool["name"] != "functions":
             return str(tool["name"])
     return ""
 
@@ -199,7 +202,7 @@ def _items(body: Json) -> list[Json]:
 def _given(part: Given, index: int, situation: Situation) -> Item:
     made = dict(part.block)
     kind = str(made["type"])
-    made.setdefault("id", situation.id(GIVEN_PREFIXES.get(kind, kind[:3]), index))
+    made.setdefault("id", situation.id(PREFIXES.get(kind, kind[:3]), index))
     if kind == "compaction":
         made.setdefault("encrypted_content", seal(f"compaction {index}", situation.account))
     return made

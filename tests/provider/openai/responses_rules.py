@@ -7,7 +7,7 @@ from typing import Any
 
 from provider.openai import parameters
 from provider.openai.capabilities import Takes
-from provider.openai.errors import Refused, invalid_value, unsupported_parameter
+from provider.openai.errors import Refused, invalid_value, out_of_range, unsupported_parameter
 from provider.openai.fields import REASONING, RESPONSES, STREAM_OPTIONS, TEXT, expect, only
 from provider.openai.parameters import COMMON_TYPES, check_types
 from provider.openai.store import Store
@@ -46,8 +46,8 @@ def check(body: Any, model: Takes, account: str, store: Store, *, lite: bool) ->
     """`body` is an object whose model was found; its items are checked elsewhere."""
     for key, name in MOVED.items():
         if key in body:
-            text = f"Unsupported parameter: '{key}'. In the Responses API, this parameter has moved to '{name}'."
-            raise Refused(text, param=key, code="unsupported_parameter")
+            text = f"Unsupported parameter: '{key}'. In the Responses API, this parameter has moved to "
+            raise Refused(f"{text}'{name}'.", param=key, code="unsupported_parameter")
     only(body, RESPONSES)
     check_types(body, TYPES)
     parameters.check_ranges(body)
@@ -70,12 +70,9 @@ def effort_of(body: Json) -> str | None:
 
 def _check_output_limit(body: Json, model: Takes) -> None:
     limit = body.get("max_output_tokens")
-    if limit is None or LEAST_OUTPUT <= limit <= model.max_output_tokens:
-        return
-    low = limit < LEAST_OUTPUT
-    side, bound = ("below min", f">= {LEAST_OUTPUT}") if low else ("above max", f"<= {model.max_output_tokens}")
-    text = f"Invalid 'max_output_tokens': integer {side}imum value. Expected a value {bound}, but got {limit} instead."
-    raise Refused(text, param="max_output_tokens", code=f"integer_{side.replace(' ', '_')}_value")
+    if limit is not None and not LEAST_OUTPUT <= limit <= model.max_output_tokens:
+        bound = LEAST_OUTPUT if limit < LEAST_OUTPUT else model.max_output_tokens
+        raise out_of_range("max_output_tokens", limit, bound)
 
 
 def _check_reasoning(body: Json, model: Takes) -> None:
@@ -119,7 +116,8 @@ def _check_choice(body: Json) -> None:
     if not isinstance(choice, dict) or choice.get("type") not in ("function", "custom"):
         return
     if not any(tool.get("name") == choice.get("name") for tool in body.get("tools") or []):
-        raise Refused(f"Tool choice '{choice.get('name')}' not found in 'tools' parameter.", param="tool_choice")
+        text = f"Tool choice '{choice.get('name')}' not found in 'tools' parameter."
+        raise Refused(text, param="tool_choice")
 
 
 def _check_state(body: Json, account: str, store: Store) -> None:

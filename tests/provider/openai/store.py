@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One item of an answer. `reasoning` stood before it; `follower` came after, if it is reasoning itself."""
+    """One item of an answer. `reasoning` stood before it; `follower` came after it, if it is reasoning."""
 
     account: str
     stored: bool
@@ -24,7 +24,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One response, with the conversation that led to it. `connection` is the WebSocket's that it came over."""
+    """One response, with the conversation that led to it. `connection` is the one it came over."""
 
     account: str
     stored: bool
@@ -46,7 +46,7 @@ class Store:
         whole = (*conversation, *output)
         self.responses[body["id"]] = Kept(account, stored, connection, whole, body)
         reasoning = ""
-        for item, after in zip(output, [*output[1:], {}], strict=True):
+        for item, after in zip(output, [*output[1:], {}], strict=False):
             if item["type"] == "reasoning":
                 reasoning = item["id"]
                 self.items[item["id"]] = Made(account, stored, item, follower=after.get("id", ""))
