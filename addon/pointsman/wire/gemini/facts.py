@@ -13,7 +13,7 @@ from typing import Any, Final
 from pointsman.values import Facts, TurnKind
 from pointsman.wire.gemini import route
 from pointsman.wire.gemini.contents import Contents, read_contents
-from pointsman.wire.gemini.spelling import camel, given, items, spelled
+from pointsman.wire.gemini.spelling import camel, given, items, snake, spelled
 from pointsman.wire.gemini.turn import CLI, turn_kind
 from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_dict, as_int, as_text, clean
@@ -84,7 +84,7 @@ def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str)
         thinking="level" if level else None if budget is None else "budget",
         thinking_budget_tokens=budget,
         effort=level.lower() if level else None,
-        sampling=frozenset(name for name in _SAMPLING if given(config, name) is not None),
+        sampling=frozenset(snake(name) for name in _SAMPLING if given(config, name) is not None),
         service_tier=as_text(members["serviceTier"]),
         retry_count=retry_count(headers),
         choices=max(1, as_int(given(config, "candidateCount")) or 1),
