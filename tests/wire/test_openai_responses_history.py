@@ -183,6 +183,18 @@ def test_what_a_body_was_given_is_stripped_from_its_echo() -> None:
     assert stripped(dump(echo, "spaces")) == (dump(output, "spaces"), 1)
 
 
+def test_an_output_of_nothing_but_a_marker_is_an_empty_text() -> None:
+    marked = [{"type": "function_call_output", "call_id": "call_1", "output": [part(MARKER)]}]
+    plain = [{"type": "function_call_output", "call_id": "call_1", "output": ""}]
+    assert stripped(dump(marked, "compact")) == (dump(plain, "compact"), 1)
+
+
+def test_an_item_that_cannot_be_read_stays() -> None:
+    wide = {"role": "assistant", "content": MARKER, **{str(number): 0 for number in range(10_001)}}
+    data = dump([wide], "compact")
+    assert stripped(data) == (data, 0)
+
+
 def test_stripping_twice_is_stripping_once() -> None:
     once, _ = stripped(dump([{"role": "assistant", "content": MARKER + "answer"}], "compact"))
     assert stripped(once) == (once, 0)

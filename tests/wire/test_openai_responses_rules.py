@@ -1,4 +1,8 @@
-"""Each line of the capability rules by name, and what is taken out of a request that was refused."""
+"""Each line of the capability rules by name, and what is taken out of a request that was refused.
+
+Then both at once against the strict stand-in provider. Its table is written independently of the catalogue,
+so a wrong row shows up as a refusal.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pointsman.catalogue import Catalogue
 from pointsman.values import Adaptation, Facts, Model
 from pointsman.wire.json_spans import Body
 from pointsman.wire.openai_responses import adapt, ineligible, read_facts, remedy
+from provider.openai import items as standin_items
+from provider.openai import responses_rules, sealed
+from provider.openai.capabilities import BY_NAME
+from provider.openai.errors import Refused
+from provider.openai.store import Store
 
 CATALOGUE = Catalogue.load()
 GPT_41, GPT_5, GPT_5_MINI, GPT_52 = "gpt-4.1", "gpt-5", "gpt-5-mini", "gpt-5.2"
@@ -234,24 +243,39 @@ PARAMETERS = st.fixed_dictionaries(
 ROWS = [row.name for row in CATALOGUE.provider("openai")]
 
 
-@given(PARAMETERS, st.sampled_from(ROWS), st.sampled_from(ROWS))
+TOOLS = st.lists(
+    st.sampled_from([
+        {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}},
+        {"type": "custom", "name": "exec"}, {"type": "web_search"}, {"type": "computer"},
+        {"type": "tool_search"}, EXEC, {"type": "apply_patch"}, {"type": "shell"},
+    ]),
+    max_size=2,
+)  # fmt: skip
+
+
+def refusal(data: bytes, name: str, *, lite: bool) -> str:
+    """What the stand-in says to a request for a model; "" if it takes it."""
+    body = json.loads(data)
+    try:
+        responses_rules.check(body, BY_NAME[name], "account", Store(), lite=lite)
+        standin_items.read(body["input"], BY_NAME[name], "account", Store())
+    except Refused as refused:
+        return f"{refused.param}: {refused}"
+    return ""
+
+
+@given(PARAMETERS, TOOLS, st.booleans(), st.sampled_from(ROWS), st.sampled_from(ROWS))
 def test_an_adapted_request_is_one_that_the_target_takes(
-    members: dict[str, Any], requested: str, target: str
+    members: dict[str, Any], tools: list[Any], lite: bool, requested: str, target: str
 ) -> None:
-    body, _ = adapted(request(requested, **members), target)
-    row = model(target)
-    takes = row.capabilities
-    effort = (body.get("reasoning") or {}).get("effort")
-    assert effort is None or effort in takes["effort"]
-    if takes.get("sampling_needs_effort_none") and (effort or takes.get("effort_default")) != "none":
-        assert not {"temperature", "top_logprobs"} & body.keys()
-        assert "message.output_text.logprobs" not in body.get("include", [])
-    if not takes["effort"]:
-        assert "reasoning" not in body
-        assert "reasoning.encrypted_content" not in body.get("include", [])
-    assert body.get("prompt_cache_retention") in (None, *takes.get("prompt_cache_retention", ()))
-    assert body.get("text", {}).get("verbosity") in (None, "medium", *(takes.get("verbosity") or ()))
-    assert body.get("max_output_tokens", 0) <= (row.max_output_tokens or 0)
+    if lite:
+        members = {**members, "reasoning": {**members.get("reasoning", {}), "context": "all_turns"}}
+    data = request(requested, **members, **({"tools": tools} if tools else {}))
+    assume(not refusal(data, requested, lite=lite))
+    assume(not why_not(data, target, LITE if lite else None))
+    body, _ = adapted(data, target)
+    body["model"] = target
+    assert refusal(json.dumps(body).encode(), target, lite=lite) == ""
 
 
 # --- after a refusal ----------------------------------------------------------------------
@@ -381,3 +405,29 @@ def test_what_is_left_says_the_same_without_an_orphan(items: list[Any]) -> None:
     left, done = mended(items)
     assert left == (expected if done else items)
     assert bool(done) == (bool(expected) and any(item in items for item in (REASONING, ITEM_OF_COMPACTION)))
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_stand_in_takes_what_is_left(stored: bool) -> None:
+    """A history whose items the provider remembers, sealed for another organisation since."""
+    account, store = "account", Store()
+    thought = {**REASONING, "encrypted_content": sealed.seal("hm", "another")}
+    called = {**call("function_call", "fc_1"), "arguments": "{}"}
+    answer = [thought, {**said("msg_1"), "status": "completed"}, called]
+    store.keep({"id": "resp_1", "output": answer}, (), account, stored=stored)
+    output = {"type": "function_call_output", "call_id": "call_function_call", "output": "ok"}
+    body = Body.parse(request(input=[USER, *answer, output], store=False))
+
+    def refused() -> Refused | None:
+        try:
+            given = standin_items.read(body.get("input"), BY_NAME[SOL_61], account, store)
+            standin_items.check_conversation(given, account, store)
+        except Refused as found:
+            return found
+        return None
+
+    first = refused()
+    assert first is not None
+    assert first.code == "invalid_encrypted_content"
+    assert remedy(body, json.dumps({"error": {"code": first.code, "message": str(first)}}).encode())
+    assert refused() is None

@@ -378,6 +378,16 @@ def test_a_stream_taken_up_in_its_middle_gets_no_marker() -> None:
     assert MARKER_ID.encode() not in run(transform(), created, delta, item, last)
 
 
+def test_an_event_is_known_by_its_name_where_its_data_do_not_say_it() -> None:
+    """As `with_data` and every SSE reader do: the name is the type."""
+    stream = re.sub(rb'"type":"response\.(created|completed)",', b"", load("text"))
+    machine = transform()
+    transformed = run(machine, stream)
+    assert transformed.count(SERVED.encode()) == 0
+    assert machine.observation.complete
+    assert events(transformed)[-1]["response"]["output"][0]["id"].startswith(MARKER_ID)
+
+
 def test_only_the_first_answer_is_marked() -> None:
     stream = load("text")
     assert run(transform(), stream * 2).count(b'"type":"response.output_item.added"') == 3

@@ -67,7 +67,10 @@ def _strip_item(raw: bytes) -> Stripped:
     if kind == "message" and item.get("role") == "assistant":
         return strip_content(item, _strip_part, required=True)
     if is_output(kind):
-        return strip_content(item, _strip_part, required=False, key="output")
+        _, count = strip_content(item, _strip_part, required=False, key="output")
+        if count and item.raw("output") == b"[]":
+            item.set_raw("output", b'""')  # the API takes no empty array
+        return item.render(), count
     return raw, 0
 
 
