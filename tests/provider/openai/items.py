@@ -14,6 +14,7 @@ from provider.openai.store import Store
 Json = Mapping[str, Any]
 PREFIXES = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc", "reasoning": "rs"}
 GIVEN = ("input_text", "input_image", "input_file")
+SPOKEN_IN_PARTS = ("function_call_output", "custom_tool_call_output")
 ROLES = ("assistant", "system", "developer", "user")
 REQUIRED = {
     "function_call": ("call_id", "name", "arguments"),
@@ -62,7 +63,7 @@ def _read_item(where: str, item: Any, model: Takes, account: str, store: Store) 
         _check_message(where, item, model)
     elif kind == "additional_tools":
         parameters.check_tool_types(item["tools"], model, f"{where}.tools")
-    elif kind.endswith("_output") and isinstance(item.get("output"), list):
+    elif kind in SPOKEN_IN_PARTS and isinstance(item["output"], list):
         _check_parts(f"{where}.output", item["output"], GIVEN, model)
     elif kind == "item_reference" or (kind == "reasoning" and not item.get("encrypted_content")):
         return _stored(item, account, store)

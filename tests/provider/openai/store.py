@@ -51,7 +51,8 @@ class Store:
                 reasoning = item["id"]
                 self.items[item["id"]] = Made(account, stored, item, follower=after.get("id", ""))
             else:
-                self.items[item["id"]] = Made(account, stored, item, reasoning)
+                needs = "" if item["type"] == "compaction" else reasoning
+                self.items[item["id"]] = Made(account, stored, item, needs)
 
     def item(self, item_id: object, account: str) -> Made | None:
         made = self.items.get(item_id) if isinstance(item_id, str) else None
