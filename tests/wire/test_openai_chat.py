@@ -267,6 +267,12 @@ def test_what_is_no_completion_stays(data: bytes) -> None:
     assert rewrite_body(data, CHANGES) == data
 
 
+@pytest.mark.parametrize("model", [b'""', b"null"])
+def test_what_is_no_name_is_not_renamed(model: bytes) -> None:
+    data = b'{"model":' + model + b',"choices":[]}'
+    assert rewrite_body(data, Changes("gpt-6-sol", MARKER)) == data
+
+
 def test_what_a_body_says() -> None:
     usage = {"prompt_tokens": 12, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}
     seen = observe_body(json.dumps(answer(message("x"), message("y"), usage=usage)).encode())

@@ -288,7 +288,8 @@ def test_turns(request_: dict[str, Any], headers: dict[str, str], turn: TurnKind
 
 # --- nonsense -----------------------------------------------------------------------------
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=5)
 JSON = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3)

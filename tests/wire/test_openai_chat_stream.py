@@ -341,6 +341,39 @@ def test_the_short_way_is_taken(name: str) -> None:
     assert sum(taken) >= 3
 
 
+def chunk(**members: Any) -> bytes:
+    return b"data: " + json.dumps({"id": "c", **members}, separators=(",", ":")).encode() + b"\n\n"
+
+
+TEXT = [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}]
+
+
+def test_what_stands_before_the_first_choice_does_not_count_as_the_first_chunk() -> None:
+    stream = chunk(model="m", choices=[]) + chunk(model="m", choices=TEXT) * 2
+    for changes in (Changes(REQUESTED, x_router=ROUTER), Changes(comment=COMMENT, x_router=ROUTER)):
+        first, second, *rest = items(run(StreamTransform(changes), stream))
+        assert "x_router" not in first and second["x_router"] == ROUTER
+        assert "x_router" not in rest[-1]
+
+
+def test_a_usage_before_the_choices_is_taken_out_as_well() -> None:
+    stream = chunk(usage=None, model="m", choices=TEXT) * 3
+    got = run(StreamTransform(Changes(REQUESTED, added=ADDED)), stream)
+    assert got == chunk(model=REQUESTED, choices=TEXT) * 3
+
+
+def test_only_the_chunks_own_model_is_renamed() -> None:
+    for members in (
+        {"x": {"model": "m"}, "model": "m", "choices": TEXT},
+        {"model": "m", "choices": TEXT, "x": {"model": "m"}},
+        {"choices": [{"index": 0, "delta": {"content": '"model":"m"'}}], "model": "m"},
+        {"x": {"model": "n"}, "choices": TEXT},
+    ):
+        expected = {**members, "model": REQUESTED} if "model" in members else members
+        got = run(StreamTransform(Changes(REQUESTED)), chunk(**members) * 2)
+        assert got == chunk(**expected) * 2
+
+
 # --- observation --------------------------------------------------------------------------
 
 
@@ -408,13 +441,20 @@ def test_errors_of_gateways(error: str, said: str) -> None:
 
 
 def test_one_choice_of_three_that_does_not_end_is_missed() -> None:
-    end = b'"index":1,"delta":{},"finish_reason":"length"'
-    stream = load("n3").replace(end, b'"index":1,"delta":{},"x":1')
+    stream = b"".join(
+        event.raw for event in sse.Reader().feed(load("n3")) if b'"finish_reason":"length"' not in event.raw
+    )
     assert stream != load("n3")
     for changes in (NO_CHANGES, Changes(REQUESTED, MARKER)):
         machine = StreamTransform(changes, 3)
         run(machine, stream)
         assert not machine.observation.complete
+
+
+def test_an_error_after_the_last_word_is_no_proper_end() -> None:
+    machine = StreamTransform(NO_CHANGES)
+    run(machine, load("no_done"), load("error_first"))
+    assert machine.observation.error and not machine.observation.complete
 
 
 def test_news_is_flagged_before_the_bytes_leave() -> None:

@@ -148,11 +148,8 @@ class StreamTransform(SseTransform[Observation]):
 
     def _unheard(self, found: re.Match[bytes]) -> bool:
         """Whether a plain chunk has nothing that a marker waits for."""
-        if not self._sent:
-            return False
-        if not self._unmarked or int(found["index"]) in self._marked:
-            return True
-        return _NEWS.search(found["delta"]) is None
+        settled = not self._unmarked or int(found["index"]) in self._marked
+        return settled or _NEWS.search(found["delta"]) is None
 
     def _renamed(self, raw: bytes, found: re.Match[bytes]) -> bytes:
         """A plain chunk with the requested model, by its bytes alone."""
