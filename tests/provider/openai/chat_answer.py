@@ -63,7 +63,7 @@ class Message:
         return [*(self._event(chunk) for chunk in chunks), b"data: [DONE]\n\n"]
 
     def error_event(self, kind: str | None) -> bytes:
-        code = kind or "server_is_overloaded"
+        code = (kind or "server_is_overloaded").rpartition(":")[2]
         status, text = (503, BUSY) if code == "server_is_overloaded" else (500, DOWN)
         return self._event({"error": error_value(status, text, code=code)})
 

@@ -8,7 +8,7 @@ from typing import Any
 from provider.refusal import Refusal
 
 TYPES = {
-    429: "rate_limit_error",
+    429: "requests",
     500: "server_error",
     502: "server_error",
     503: "service_unavailable_error",
@@ -81,7 +81,7 @@ def error_value(
     status: int, message: str, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
     """What stands under "error"."""
-    kind = TYPES.get(status, "invalid_request_error")
+    kind = code if code == "insufficient_quota" else TYPES.get(status, "invalid_request_error")
     return {"message": message, "type": kind, "param": param, "code": code or CODES.get(status)}
 
 
