@@ -44,7 +44,8 @@ ASSISTANT = st.one_of(
     st.just({"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}),
 )
 TOOL = st.builds(
-    lambda content: {"role": "tool", "tool_call_id": "call_1", "content": content}, TEXTS | st.lists(PARTS)
+    lambda content: {"role": "tool", "tool_call_id": "call_1", "content": content},
+    TEXTS | st.lists(PARTS, min_size=1, max_size=2),
 )
 OTHERS = st.one_of(  # a person's own text is theirs
     st.builds(lambda text: {"role": "user", "content": MARKER + text}, TEXTS),
@@ -150,8 +151,9 @@ def test_an_assistant_message_of_nothing_but_markers_goes() -> None:
 
 
 def test_a_tool_result_of_nothing_but_a_marker_stays_as_an_answer_to_its_call() -> None:
-    result = {"role": "tool", "tool_call_id": "call_1", "content": MARKER}
-    assert stripped(dump([result], "compact"))[0] == dump([{**result, "content": ""}], "compact")
+    for content in (MARKER, [{"type": "text", "text": MARKER}]):
+        result = {"role": "tool", "tool_call_id": "call_1", "content": content}
+        assert stripped(dump([result], "compact"))[0] == dump([{**result, "content": ""}], "compact")
 
 
 # --- through the real SDK -----------------------------------------------------------------

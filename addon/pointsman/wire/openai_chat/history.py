@@ -61,8 +61,17 @@ def _strip_parsed(raw: bytes) -> Stripped:
     if role == "assistant":
         return _strip_assistant(message)
     if role in _TOOL_ROLES:
-        return strip_content(message, _strip_part, required=False)
+        return _strip_result(message)
     return raw, 0
+
+
+def _strip_result(message: Body) -> Stripped:
+    """A result stays as an answer to its call; the API takes an empty text, but no empty array."""
+    stripped, count = strip_content(message, _strip_part, required=False)
+    if not count or message.raw("content") != b"[]":
+        return stripped, count
+    message.set_raw("content", b'""')
+    return message.render(), count
 
 
 def _strip_assistant(message: Body) -> Stripped:
