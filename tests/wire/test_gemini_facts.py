@@ -347,7 +347,7 @@ def test_facts_are_those_of_real_clients(captured: list[dict[str, Any]]) -> None
         ("gemini-cli", TurnKind.CLASSIFIER, False),
         ("gemini-cli", TurnKind.MAIN, True),
     }
-    assert {turn[0] for turn in turns} == {"gemini-cli", "google-genai-python"}
+    assert {turn[0] for turn in turns} == {"gemini-cli", "google-genai-python", "google-genai-js"}
 
 
 @pytest.fixture
