@@ -285,7 +285,7 @@ def test_what_a_client_has_open_is_left_alone_and_how_to_end_it_is_said(home: Pa
         fcntl.flock(held, fcntl.LOCK_EX)
         result = run()
     assert result.exit_code == 1
-    assert "left alone, it is in use; end it first, and its server: codex app-server daemon stop" in result.output
+    assert "it is in use; end it first, and its server: codex app-server daemon stop" in result.output
     assert "Codex: 0 markers removed from 0 transcripts (1 looked at)." in result.output
     assert rollout.read_bytes() == marked
     assert list(rollout.parent.iterdir()) == [rollout]
