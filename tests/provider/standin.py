@@ -50,7 +50,7 @@ class StandIn:
     alpn: tuple[str, ...] = ("h2", "http/1.1")
     responder: Callable[[Record], Step] | None = None
     default: Step = field(default_factory=Answer)
-    pages: dict[str, Page] = field(default_factory=dict)  # "GET /v1/models" → exact answer
+    pages: dict[str, Page] = field(default_factory=dict)  # "GET /v1/models", "GET host/path" → exact answer
     records: list[Record] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)  # the stand-in's own
@@ -170,7 +170,9 @@ class StandIn:
 
     async def _answer(self, record: Record, reply: Reply, family: Family | None) -> None:
         request = record.request
-        page = self.pages.get(f"{request.method} {request.path}")
+        host = request.host.partition(":")[0]
+        page = self.pages.get(f"{request.method} {host}{request.path}")
+        page = page or self.pages.get(f"{request.method} {request.path}")
         if page is not None or family is None:
             return await self._page(record, reply, page or PLAIN)
         try:
