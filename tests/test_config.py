@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pointsman import config
+from pointsman import config, config_models
 from pointsman.catalogue import Catalogue
 from pointsman.config import File, Route
 from pointsman.errors import ConfigError
@@ -93,6 +93,16 @@ def test_hosts_are_added_to_the_providers_own(tmp_path: Path) -> None:
     assert read(tmp_path, "hosts: {anthropic: one.example.com}\n").hosts == {
         "anthropic": ("one.example.com",)
     }
+
+
+def test_every_capability_of_the_shipped_rows_can_be_said(tmp_path: Path) -> None:
+    """What a user copies from a row must be taken; two columns of the price table are for people only."""
+    said = {key for row in Catalogue.load().models for key in row.capabilities}
+    assert said - {"reasoning", "prompt_cache"} <= set(config_models.CAPABILITIES)
+    text = "models: {gemini-2.5-pro: {capabilities: {thinking_budget: [1, 9], candidates: 2, chat: no}}}\n"
+    row = read(tmp_path, text).catalogue.resolve("gemini-2.5-pro")
+    assert row is not None
+    assert (row.capabilities["thinking_budget"], row.capabilities["candidates"]) == ((1, 9), 2)
 
 
 def test_a_route_says_everything_once(tmp_path: Path) -> None:

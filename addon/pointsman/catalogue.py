@@ -4,23 +4,45 @@ Two files ship with the package. `data/models.json` holds figures from a public 
 scripts/refresh-catalogue only. `data/overrides.yaml` adds what that table lacks, every cell with its source.
 router.yaml may change or add rows (see config.py). Unknown is None, never zero.
 
-Capabilities of Anthropic rows (read by wire/anthropic/rules.py):
+Capabilities, each read by the rules of the surfaces that it is for. Of every provider:
 
     images, documents, tools   whether the model takes them
+    prefill            whether the last message may be the assistant's
+    thinking_default   what leaving out all about thinking amounts to: "on" or "off"; None if unknown
+    service_tier, tool_types   values that it accepts
+    needs              what of `Facts.needs` it has
+    cache_min_tokens   the shortest prefix that its prompt cache keeps
+
+Anthropic's:
+
     thinking           words that `thinking.type` may be
-    thinking_default   what leaving `thinking` out amounts to: "on" or "off"; None if unknown
     effort             values of `output_config.effort`, weakest first; empty: the parameter is refused
     effort_unthinking  the same while thinking is off, where that is less
     sampling           "all", "one" (temperature or top_p, not both), "none"
     system_role        whether messages may have the role `system`
     effort_per_message whether such a message may set the effort of the turns after it
     forced_tool        whether `tool_choice` may demand a tool
-    prefill            whether the last message may be the assistant's
-    speed, service_tier, tool_types   values that it accepts
-    needs              what of `Facts.needs` it has: context edits by their type, inference_geo, tool changes
-    cache_min_tokens   the shortest prefix that its prompt cache keeps
+    speed              values that it accepts
 
-Rows of other providers carry the facts that differ per model (reasoning efforts, thinking levels, …) as data.
+OpenAI's:
+
+    effort             values of the reasoning effort, weakest first; empty: it does not reason
+    effort_default     the effort that leaving it out amounts to
+    sampling_needs_effort_none   temperature and its like only with effort none
+    chat               False: served over Responses only
+    chat_tools         tools over Chat Completions: "always", with "effort_none" or "effort_absent", "never"
+    max_tokens_name    what the limit of the answer is called over Chat Completions
+    rejects            parameters of Chat Completions that it refuses
+    verbosity, prompt_cache_retention   values that it accepts
+    prompt_cache_options   whether it takes them
+
+Gemini's:
+
+    thinking_level     values of `thinkingLevel`, weakest first; empty: it has budgets
+    thinking_budget    the least and the most of `thinkingBudget`
+    thinking_off       whether a budget of 0 stops its thinking
+    thought_signature  whether calls of the current turn must carry one: "required" or "optional"
+    candidates         the most that `candidateCount` may be
 """
 
 from __future__ import annotations

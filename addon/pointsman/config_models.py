@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from pointsman.catalogue import Catalogue, usable
 from pointsman.checks import Flag, Number, Rule, Text, Word
 from pointsman.errors import ConfigError
 from pointsman.values import Model, Prices
+from pointsman.wire.openai.parameters import EFFORTS
 from pointsman.yaml_nodes import Value, suggestion
 
 _PRICE: Final = Number(0, 100_000)
@@ -29,16 +30,40 @@ _NULLABLE: Final = ("context_tokens", "max_output_tokens", "quality_tier")
 _LISTS: Final = ("strengths", "aliases")
 KEYS: Final = ("like", "prices", "capabilities", *_LISTS, *_FIELDS)
 _WORD: Final = Text(empty=False)
-CAPABILITIES: Final[Mapping[str, Rule | None]] = MappingProxyType({
-    "images": Flag(), "documents": Flag(), "tools": Flag(),
-    "system_role": Flag(), "effort_per_message": Flag(), "forced_tool": Flag(), "prefill": Flag(),
+
+
+@dataclass(frozen=True, slots=True)
+class _Each:
+    """A list whose items follow one rule."""
+
+    rule: Rule
+
+
+_WORDS: Final = _Each(_WORD)
+CAPABILITIES: Final[Mapping[str, Rule | _Each]] = MappingProxyType({
+    # of every provider
+    "images": Flag(), "documents": Flag(), "tools": Flag(), "prefill": Flag(),
     "thinking_default": Word(("on", "off")),
-    "sampling": Word(("all", "one", "none")),
     "cache_min_tokens": _TOKENS,
-    "thinking": None, "effort": None, "effort_unthinking": None, "speed": None, "service_tier": None,
-    "tool_types": None, "needs": None,
+    "service_tier": _WORDS, "tool_types": _WORDS, "needs": _WORDS,
+    # Anthropic's and OpenAI's
+    "effort": _WORDS,
+    # Anthropic's
+    "system_role": Flag(), "effort_per_message": Flag(), "forced_tool": Flag(),
+    "sampling": Word(("all", "one", "none")),
+    "thinking": _WORDS, "effort_unthinking": _WORDS, "speed": _WORDS,
+    # OpenAI's
+    "chat": Flag(), "sampling_needs_effort_none": Flag(), "prompt_cache_options": Flag(),
+    "chat_tools": Word(("always", "effort_absent", "effort_none", "never")),
+    "effort_default": Word(EFFORTS),
+    "max_tokens_name": Word(("max_tokens", "max_completion_tokens")),
+    "rejects": _WORDS, "verbosity": _WORDS, "prompt_cache_retention": _WORDS,
+    # Gemini's
+    "thinking_level": _WORDS, "thinking_budget": _Each(_TOKENS), "thinking_off": Flag(),
+    "thought_signature": Word(("required", "optional")),
+    "candidates": Number(1, 100, whole=True),
 })  # fmt: skip
-"""What a row may say about a model; None: a list of words."""
+"""What a row may say about a model; catalogue.py explains the keys."""
 
 
 def read_models(value: Value, catalogue: Catalogue) -> Catalogue:
@@ -103,8 +128,8 @@ def _capabilities(value: Value, old: Mapping[str, Any]) -> Mapping[str, Any]:
     changed = dict(old)
     for key, item in value.fields(CAPABILITIES).items():
         rule = CAPABILITIES[key]
-        if rule is None:
-            changed[key] = tuple(word.read(_WORD) for word in item.items())
+        if isinstance(rule, _Each):
+            changed[key] = tuple(part.read(rule.rule) for part in item.items())
         else:
             changed[key] = None if item.is_null else item.read(rule)
     return MappingProxyType(changed)
