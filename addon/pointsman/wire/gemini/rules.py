@@ -40,17 +40,11 @@ def ineligible(facts: Facts, model: Model) -> str:
     if "thinking_level" not in row:
         return "what it can take is not known"
     return (
-        _is_bound(facts, model)
-        or lacks_input(facts, row)
+        lacks_input(facts, row)
         or _lacks_shape(facts, row)
         or lacks_feature(facts, row)
         or lacks_room(facts, model)
     )
-
-
-def _is_bound(facts: Facts, model: Model) -> str:
-    asked = facts.requested_model.strip().lower()
-    return "" if asked in (model.name, *(name.lower() for name in model.aliases)) else facts.bound
 
 
 def _lacks_shape(facts: Facts, row: Row) -> str:

@@ -186,21 +186,29 @@ class StreamTransform(SseTransform[Observation]):
         return _framed(marker, event.raw) + raw if marker else raw
 
 
-_TELLING = (b'"finishReason"', b'"error"', b'"promptFeedback"')
+_INDEX = b'"index"'
 _FIRST = (b'"index": 0', b'"index":0')
 
 
 def _is_dull(chunk: bytes) -> bool:
     """Whether a chunk is one event of one line, with counts, in which the one candidate goes on."""
-    if not (chunk.startswith(b"data: {") and b'"usageMetadata"' in chunk):
+    if not chunk.startswith(b"data: {"):
         return False
-    if chunk.count(b'"index"') != 1 or not any(word in chunk for word in _FIRST):
-        return False
+    size = len(chunk)
     if chunk.endswith(b"}\r\n\r\n"):
-        whole = chunk.find(b"\r") == len(chunk) - 4 and chunk.find(b"\n") == len(chunk) - 3
+        whole = chunk.find(b"\n") == size - 3 and chunk.find(b"\r") == size - 4
     else:
-        whole = chunk.endswith(b"}\n\n") and chunk.find(b"\n") == len(chunk) - 2 and b"\r" not in chunk
-    return whole and not any(word in chunk for word in _TELLING)
+        whole = chunk.endswith(b"}\n\n") and chunk.find(b"\n") == size - 2 and b"\r" not in chunk
+    at = chunk.find(_INDEX)
+    return (
+        whole
+        and chunk.startswith(_FIRST, at)
+        and chunk.rfind(_INDEX) == at >= 0
+        and b'"usageMetadata"' in chunk
+        and b'"finishReason"' not in chunk
+        and b'"error"' not in chunk
+        and b'"promptFeedback"' not in chunk
+    )
 
 
 def _framed(chunk: bytes, like: bytes) -> bytes:
