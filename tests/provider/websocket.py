@@ -53,11 +53,11 @@ async def _answer(
     record = standin.note(request, family)
     record.account, record.subscription = opening.account, opening.subscription
     said = family.hear(record, lambda asked: standin.next_step(asked, family))
-    for value in said:
+    for number, value in enumerate(said, 1):
         message = json.dumps(value, ensure_ascii=False)
+        record.complete = number == len(said) and not record.notes.get("cut")  # before the peer can know
         await channel.send(frames.send(wsproto.events.TextMessage(data=message)))
         record.sent += len(message)
         await asyncio.sleep(0)
     if record.notes.get("cut"):
         raise Cut
-    record.complete = True

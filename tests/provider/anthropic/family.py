@@ -25,7 +25,7 @@ class Anthropic:
     """See `provider.family`."""
 
     name = "anthropic"
-    hosts = ("api.anthropic.com",)
+    hosts: tuple[str, ...] = ("api.anthropic.com",)
 
     def __init__(self) -> None:
         self.cache = PromptCache()
@@ -86,9 +86,9 @@ class Anthropic:
         return Ready(headers, _frames(message, answer), streamed=True)
 
     def failure(self, record: Record, trouble: Trouble) -> Ready:
-        status, kind, more = trouble.status, None, {}
+        status, kind, more = trouble.status, None, dict[str, str]()
         if isinstance(trouble, Fault):
-            kind, more = trouble.kind, trouble.headers
+            kind, more = trouble.kind, dict(trouble.headers)
         data = error_body(status, trouble.message, record.request_id, kind)
         retry = "true" if status == 429 or status >= 500 else "false"
         headers = [*head(record, "application/json"), ("x-should-retry", retry), *more.items()]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from provider.answers import Answer, Fault, Text
+from provider.examples import example
 from provider.family import Headers, Ready, Trouble
 from provider.gemini import checks, routes, rules, schema, shape
 from provider.gemini.answers import compose, fault_value, frames
@@ -14,7 +15,6 @@ from provider.gemini.background import is_background
 from provider.gemini.cache import Kept, PromptCache
 from provider.gemini.capabilities import MODELS, Takes
 from provider.gemini.errors import SERVICE, Refusal, error_body, error_value
-from provider.gemini.examples import example
 from provider.record import Record
 from provider.server import Request
 

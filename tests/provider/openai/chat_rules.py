@@ -7,7 +7,15 @@ from typing import Any
 
 from provider.openai import parameters
 from provider.openai.capabilities import Takes
-from provider.openai.errors import Refused, empty_array, invalid_value, missing, out_of_range, wrong_type
+from provider.openai.errors import (
+    Refused,
+    empty_array,
+    invalid_value,
+    listed,
+    missing,
+    out_of_range,
+    wrong_type,
+)
 from provider.openai.fields import CHAT, CHAT_PARTS, MESSAGES, STREAM_OPTIONS, expect, need, only
 from provider.openai.parameters import COMMON_TYPES, check_types
 
@@ -71,7 +79,7 @@ def _check_effort(effort: str | None, model: Takes) -> None:
     supported = [each for each in model.efforts if model.max_effort_in_chat or each != "max"]
     if effort not in supported:
         text = f"Unsupported value: 'reasoning_effort' does not support '{effort}' with this model."
-        text += f" Supported values are: {parameters.listed(supported)}."
+        text += f" Supported values are: {listed(supported)}."
         raise Refused(text, param="reasoning_effort", code="unsupported_value")
 
 

@@ -51,7 +51,7 @@ class OpenAI:
     bodies) instead of as in the recordings; `websockets` accepts upgrades instead of refusing them."""
 
     name = "openai"
-    hosts = ("api.openai.com", "chatgpt.com")
+    hosts: tuple[str, ...] = ("api.openai.com", "chatgpt.com")
 
     def __init__(self) -> None:
         self.reset()
@@ -173,10 +173,10 @@ class OpenAI:
 
     def failure(self, record: Record, trouble: Trouble) -> Ready:
         status = 503 if trouble.status == 529 else trouble.status
-        param, code, more = getattr(trouble, "param", None), getattr(trouble, "code", None), {}
-        message = trouble.message
+        param, code = getattr(trouble, "param", None), getattr(trouble, "code", None)
+        message, more = trouble.message, dict[str, str]()
         if isinstance(trouble, Fault):
-            code, more = trouble.kind, trouble.headers
+            code, more = trouble.kind, dict(trouble.headers)
             message = BUSY if message == "Overloaded" else message
         plain = is_chatgpt(record.request) and code is None and status < 429
         data = detail_body(message) if plain else error_body(status, message, param, code)

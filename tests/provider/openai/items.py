@@ -108,7 +108,7 @@ def _check_parts(where: str, parts: list[Any], allowed: Sequence[str], model: Ta
         raise empty_array(where)
     for index, part in enumerate(parts):
         place = f"{where}[{index}]"
-        kind = part.get("type") if isinstance(part, dict) else None
+        kind = str(part.get("type")) if isinstance(part, dict) else ""
         if kind not in allowed and kind != "encrypted_content":
             raise invalid_value(place, kind, allowed)
         only(part, PARTS[kind] | {"type"}, place)
@@ -147,8 +147,8 @@ def _follows(after: Json | None, required: str) -> bool:
         return bool(after["id"] == required)
     kind = after.get("type", "message")
     if kind == "message":
-        return after.get("role") == "assistant"
-    return kind == "reasoning" or kind.endswith("_call")
+        return bool(after.get("role") == "assistant")
+    return bool(kind == "reasoning" or kind.endswith("_call"))
 
 
 def _check_calls(items: Sequence[Json]) -> None:

@@ -14,6 +14,12 @@ Json = Mapping[str, Any]
 Item = dict[str, Any]
 Raw = tuple[str, dict[str, Any]]  # kind of an event without "response.", and its members
 PREFIXES = {"compaction": "cmp", "web_search_call": "ws", "function_call": "fc", "custom_tool_call": "ctc"}
+EMPTY: dict[str, Item] = {
+    "message": {"content": []},
+    "reasoning": {"summary": []},
+    "function_call": {"arguments": ""},
+    "custom_tool_call": {"input": ""},
+}
 INCOMPLETE = ("max_output_tokens", "content_filter")
 
 
@@ -217,10 +223,8 @@ def _item_events(index: int, item: Item, size: int) -> Iterator[Raw]:
         "function_call": _function_events,
         "custom_tool_call": _custom_events,
     }.get(kind)
-    empty = {"message": {"content": []}, "reasoning": {"summary": []}}.get(kind, {})
-    empty |= {"function_call": {"arguments": ""}, "custom_tool_call": {"input": ""}}.get(kind, {})
-    empty |= {"status": "in_progress"} if "status" in item else {}
-    yield "output_item.added", {"output_index": index, "item": item | empty}
+    empty = item | EMPTY.get(kind, {}) | ({"status": "in_progress"} if "status" in item else {})
+    yield "output_item.added", {"output_index": index, "item": empty}
     if inner is not None:
         yield from inner({"item_id": item["id"], "output_index": index}, item, size)
     yield "output_item.done", {"output_index": index, "item": item}
@@ -230,7 +234,8 @@ def _message_events(where: Item, item: Item, size: int) -> Iterator[Raw]:
     for number, part in enumerate(item["content"]):
         place = {**where, "content_index": number}
         key = "refusal" if part["type"] == "refusal" else "text"
-        kind, more = ("refusal", {}) if key == "refusal" else ("output_text", {"logprobs": []})
+        kind = "refusal" if key == "refusal" else "output_text"
+        more: Item = {} if key == "refusal" else {"logprobs": []}
         yield "content_part.added", {**place, "part": {**part, key: ""}}
         for piece in pieces(part[key], size):
             yield f"{kind}.delta", {**place, "delta": piece, **more}

@@ -87,6 +87,8 @@ def _check_reasoning(body: Json, model: Takes) -> None:
     for value in body.get("include") or []:
         if value not in INCLUDABLE:
             raise invalid_value("include[0]", value, INCLUDABLE)
+        if value == "message.output_text.logprobs" and parameters.reasons(effort, model):
+            raise Refused("logprobs are not supported with reasoning models.", param="include")
         if value == "reasoning.encrypted_content" and not model.reasons:
             raise Refused("Encrypted content is not supported with this model.", param="include")
 

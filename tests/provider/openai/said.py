@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provider.answers import Answer, Call, Part, Text, parts_of
-from provider.gemini.examples import example
+from provider.examples import example
 from provider.openai.cache import BYTES_PER_TOKEN, Counted
 from provider.openai.capabilities import Takes
 

@@ -97,6 +97,7 @@ def test_chat_takes(model: str, more: dict[str, Any]) -> None:
         ("gpt-4.1", {"reasoning": {"summary": "auto"}}, "reasoning.summary"),
         ("gpt-4.1", {"include": ["reasoning.encrypted_content"]}, "include"),
         ("gpt-5", {"include": ["everything"]}, "include[0]"),
+        ("gpt-5", {"include": ["message.output_text.logprobs"]}, "include"),
         ("gpt-5", {"temperature": 1}, "temperature"),
         ("gpt-5", {"top_p": 0.5}, "top_p"),
         ("gpt-5", {"max_tokens": 50}, "max_tokens"),
