@@ -110,6 +110,45 @@ def decide(
     return pipeline.decide(plan, None if plan.settled else vector, STAMP)
 
 
+def test_a_request_that_is_bound_to_its_model_goes_to_no_other(make: Any) -> None:
+    bound = replace(FACTS, bound="its cache is bound to its model")
+    pipeline = make()
+    assert decide(pipeline).served_model == "claude-haiku-4-5"
+    decision = decide(pipeline, bound)
+    assert (decision.served_model, decision.reason) == ("claude-opus-4-8", "no alternative fits")
+    assert {c.excluded for c in decision.candidates if c.model == "claude-haiku-4-5"} == {bound.bound}
+    pipeline.sessions.served(decision.session, "claude-haiku-4-5", "claude-opus-4-8")
+    assert decide(pipeline, replace(bound, tool_loop=True)).served_model == "claude-opus-4-8"
+    with pytest.raises(ClientError, match="bound to its model"):
+        decide(pipeline, bound, asked=Asked(model="claude-haiku-4-5"))
+    plan = pipeline.plan(replace(bound, tool_loop=True), KEY, Asked(), fits)
+    assert pipeline.give_up(plan, fits, STAMP).served_model == "claude-opus-4-8"
+
+
+def test_an_answer_that_the_provider_keeps_is_gone_on_from_in_its_conversation(make: Any) -> None:
+    """The next request has the answer's id and the tool's output, and nothing else of the conversation."""
+    pipeline = make()
+    account = pipeline.plan(FACTS, KEY, Asked(), fits, "api.openai.com").account
+    first = decide(pipeline)
+    pipeline.sessions.served(first.session, first.served_model, first.requested_model)
+    pipeline.sessions.answered(account, "resp_1", first.session)
+    output = replace(FACTS, first_user_text="", user_texts=(), tool_loop=True, continues="resp_1")
+    plan = pipeline.plan(output, KEY, Asked(), fits, "api.openai.com")
+    assert plan.session == first.session
+    assert plan.settled and plan.settled.model == first.served_model == "claude-haiku-4-5"
+
+    unknown = pipeline.plan(replace(output, continues="resp_2"), KEY, Asked(), fits, "api.openai.com")
+    assert unknown.session != first.session
+    assert unknown.settled and unknown.settled.model == "claude-opus-4-8"
+    other = Credential(CredentialKind.API_KEY, "c" * 16)
+    assert pipeline.plan(output, other, Asked(), fits, "api.openai.com").session != first.session
+
+
+def test_other_models_of_a_gateway_are_named_as_the_client_names_them(make: Any) -> None:
+    decision = decide(make(), replace(FACTS, requested_model="anthropic/claude-opus-4-8"))
+    assert decision.served_model == "anthropic/claude-haiku-4-5"
+
+
 GATED = "claude-fable-5-1"
 
 

@@ -23,6 +23,7 @@ from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
 
 REFUSALS = (400, 403, 404)  # what a provider says to a parameter or a model
+MAX_RETRIES = 2  # as the client made it, and then with a remedy
 REFUSAL_LIMIT = 1 << 20  # bytes, decoded
 _ASKED = "what the router asks for"
 
@@ -102,38 +103,46 @@ class Action:
         return replace(decision, detail=f"{type(error).__name__}: {error}"[:300])
 
     def once_more(self, refusal: http.Response) -> Decision | None:
-        """After this refusal: the decision with which the action is sent a second time, its body ready.
+        """After this refusal: the decision with which the action is sent again, its body ready.
 
-        What the surface knows a remedy for, and what the router only added for itself, is taken out, and the
-        model stays. Where the message names the model or a parameter that was adapted to it, the request goes
-        as the client made it. None otherwise: then the refusal is the client's to see. Raises BodyError if
-        there is no message to be read.
+        Where the message names the picked model, or a parameter that was adapted to it, the request goes as
+        the client made it. What the router only added for itself is taken out, and so is what the surface
+        knows a remedy for, if the requested model refuses it. None otherwise: then the refusal is the
+        client's to see. Raises BodyError if there is no message to be read.
         """
         assert self.plan is not None and self.answer is not None
-        refused, sessions = self.answer.decision, self.engine.pipeline.sessions
+        refused = self.answer.decision
+        picked = refused.served_model != self.plan.facts.requested_model
         coding = refusal.headers.get("content-encoding", "")
         data = encoding.decode(refusal.raw_content or b"", coding, REFUSAL_LIMIT)
-        if remedies := self.surface.remedy(self.read(), data):
-            decision = self._rewrite(refused)
-            detail = f"the provider refused {', '.join(item.parameter for item in remedies)}"
-            return replace(decision, adaptations=(*remedies, *decision.adaptations), detail=detail)
         message = self.surface.error_message(data).lower()
         named = _named(message, refused.adaptations)
+        remedies = self.surface.remedy(self.read(), data)
         if named is not None and named.verb == "add":
-            sessions.refused_account(self.plan.account, _ASKED)
+            self.engine.pipeline.sessions.refused_account(self.plan.account, _ASKED)
             self.read()
             return replace(self._rewrite(refused), detail=f"the provider refused {named.parameter}")
-        if named is not None:
-            detail = f"{refused.served_model} was picked and refused {named.parameter}"
-        elif self._lacks_model(message):
-            detail = f"{refused.served_model} was picked, and this account may not have it"
-        else:
-            return None
-        sessions.refused(refused.session, refused.served_model, self.plan.facts.requested_model)
+        if remedies and not picked:
+            what = ", ".join(item.parameter for item in remedies)
+            decision = self._rewrite(refused)
+            adaptations = (*remedies, *decision.adaptations)
+            return replace(decision, adaptations=adaptations, detail=f"the provider refused {what}")
+        if named or remedies:
+            parameter = (named or remedies[0]).parameter
+            return self._as_made(f"{refused.served_model} was picked and refused {parameter}")
+        if picked and self._lacks_model(message):
+            return self._as_made(f"{refused.served_model} was picked, and this account may not have it")
+        return None
+
+    def _as_made(self, detail: str) -> Decision:
+        """The requested model gets what the client sent, and the conversation keeps to it."""
+        assert self.plan is not None and self.answer is not None
+        refused, requested = self.answer.decision, self.plan.facts.requested_model
+        self.engine.pipeline.sessions.refused(refused.session, refused.served_model, requested)
         self.read()
         return replace(
             refused,
-            served_model=self.plan.facts.requested_model,
+            served_model=requested,
             reason=Reason.REFUSED.value,
             detail=detail,
             adaptations=(),
@@ -145,8 +154,7 @@ class Action:
         assert self.plan is not None and self.answer is not None
         decision = self.answer.decision
         name = decision.served_model
-        picked = name not in ("", decision.requested_model) and decision.reason != Reason.FORCED
-        if not picked or name.lower() not in message:
+        if decision.reason == Reason.FORCED or name.lower() not in message:
             return False
         model = self.engine.settings.catalogue.resolve(name)
         self.engine.pipeline.sessions.refused_account(self.plan.account, model.name if model else name)
@@ -169,14 +177,11 @@ class Action:
         return outgoing
 
     def may_retry(self, response: http.Response) -> bool:
-        """Is this a first refusal of a request that went otherwise than the client made it, or may have?"""
+        """Is this a refusal that may be of the router's making, and not yet the last?"""
         answer = self.answer
-        return bool(
-            answer
-            and answer.retried is None
-            and response.status_code in REFUSALS
-            and answer.decision.changes_answer
-        )
+        if answer is None or response.status_code not in REFUSALS:
+            return False
+        return answer.decision.changes_answer and len(answer.retried) < MAX_RETRIES
 
     def _rewrite(self, decision: Decision) -> Decision:
         """Set the model and what goes with it in the body; say so on the decision."""
@@ -223,9 +228,9 @@ def _named(message: str, adaptations: tuple[Adaptation, ...]) -> Adaptation | No
     """What a refusal names of the adaptations, by its parameter's own name or that of what it is part of.
 
     What holds the history names nothing: every complaint about it begins with that. `message` is lower case;
-    Gemini takes camelCase and complains in snake_case.
+    Gemini takes camelCase and complains in snake_case, or in words.
     """
-    message = message.replace("_", "")
+    message = message.replace("_", "").replace(" ", "")
     for adaptation in adaptations:
         parts = set(adaptation.parameter.lower().replace("[]", "").replace("_", "").split(".")) - _HISTORY
         if any(part in message for part in parts):

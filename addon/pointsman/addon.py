@@ -202,15 +202,17 @@ class Pointsman:
 
     def _send(self, flow: http.HTTPFlow, action: Action, decision: Decision) -> None:
         engine = action.engine
-        assert action.plan is not None
+        plan = action.plan
+        assert plan is not None
         action.answer = Answer(
             decision,
-            action.plan.facts,
+            plan.facts,
             action.surface,
             engine.store,
             engine.settings.catalogue,
             time.monotonic,
             action.started,
+            lambda answer: engine.pipeline.sessions.answered(plan.account, answer, plan.session),
         )
         asked, served = decision.requested_model, decision.served_model
         arrow = served if served == asked else f"{asked} → {served}"
@@ -245,7 +247,7 @@ class Pointsman:
             return
         log.warning("%s; sent again without that (decision %s)", decision.detail, decision.id)
         action.answer.decision = decision
-        action.answer.retried = decision.detail
+        action.answer.retried.append(decision.detail)
         route.outgoing = action.outgoing(decision)
         route.again = True
 

@@ -34,7 +34,10 @@ REQUEST_ID_HEADERS = ("request-id", "x-request-id")
 
 
 class Answer:
-    """Follows the answer of one flow from head to end. `clock` gives monotonic seconds."""
+    """Follows the answer of one flow from head to end.
+
+    `clock` gives monotonic seconds; `named` is told the provider's id of the answer, before the client is.
+    """
 
     def __init__(
         self,
@@ -45,15 +48,17 @@ class Answer:
         models: Catalogue,
         clock: Callable[[], float],
         started: float,
+        named: Callable[[str], None],
     ) -> None:
         self.decision = decision
         self.facts = facts
         self.surface = surface
-        self.retried: str | None = None
+        self.retried: list[str] = []  # why it was sent again, each time
         self._store = store
         self._models = models
         self._clock = clock
         self._started = started
+        self._named: Callable[[str], None] | None = named
         self._row: Future[None] | None = None
         self._head = Outcome()  # what the response head said
         self._transform: Transform | None = None
@@ -72,7 +77,7 @@ class Answer:
                 status=response.status_code,
                 request_id=_request_id(response),
                 ttfb_ms=self._elapsed_ms(),
-                retried=self.retried,
+                retried="; ".join(self.retried) or None,
             )
             if response.status_code == 200 and self._follow_stream(flow, response):
                 await self._commit(self._head)
@@ -190,6 +195,9 @@ class Answer:
         return replace(self._outcome(seen), complete=complete, total_ms=total_ms)
 
     def _outcome(self, seen: Observation) -> Outcome:
+        if seen.message_id and self._named:
+            self._named(seen.message_id)
+            self._named = None
         usage = seen.to_usage()
         cost, requested = costs(self.decision, usage, self._models)
         return replace(

@@ -138,15 +138,20 @@ class Pipeline:
     ) -> Plan:
         """Steps 1–5. Raises ClientError for a forced model that cannot serve the request."""
         requested = self.settings.catalogue.resolve(facts.requested_model)
-        key = session_key(facts, credential)
+        account = f"{credential.fingerprint}@{host}"
+        known = self.sessions.after(account, facts.continues) if facts.continues else None
+        key = known or session_key(facts, credential)
+        if facts.continues and not (known or facts.session_hint or facts.first_user_text):
+            facts = replace(facts, bound="nothing tells which conversation it goes on with")
         if requested is not None:
             facts = replace(facts, thinking_default=requested.capabilities.get("thinking_default"))
+        ineligible = _unless_bound(ineligible, requested)
         plan = Plan(
             facts=facts,
             credential=credential,
             asked=asked,
             session=key,
-            account=f"{credential.fingerprint}@{host}",
+            account=account,
             previous=self.sessions.get(key),
             requested=requested,
             route=next((route for route in self.settings.routes if route.matches(facts)), None),
@@ -403,11 +408,21 @@ class Pipeline:
 
     def give_up(self, plan: Plan, ineligible: Ineligible, stamp: Stamp) -> Decision:
         """Routing has failed: the conversation's last model goes on if it can, else the requested one."""
+        ineligible = _unless_bound(ineligible, plan.requested)
         served = (
             self._goes_on(plan, ineligible).model if self._may_route(plan) else plan.facts.requested_model
         )
         decision = self._undecided(plan, stamp)
         return replace(decision, served_model=served, reason=Reason.FAILED.value)
+
+
+def _unless_bound(ineligible: Ineligible, requested: Model | None) -> Ineligible:
+    """The same rule, and that a request which is bound to its model goes to no other."""
+
+    def bound(facts: Facts, model: Model) -> str:
+        return (facts.bound if model is not requested else "") or ineligible(facts, model)
+
+    return bound
 
 
 def _was_refused(plan: Plan, model: Model) -> bool:

@@ -55,6 +55,7 @@ class Sessions:
         self.ttl_s = ttl_s
         self._live: TTLCache[str, Session] = TTLCache(limit, ttl_s, timer=clock)
         self._lacking: TTLCache[tuple[str, str], bool] = TTLCache(limit, ttl_s, timer=clock)
+        self._answers: TTLCache[tuple[str, str], str] = TTLCache(limit, ttl_s, timer=clock)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -70,6 +71,7 @@ class Sessions:
         others = Sessions(ttl_s, self._clock, int(self._live.maxsize))
         others._live.update(self.items())
         others._lacking.update(self._lacking.items())
+        others._answers.update(self._answers.items())
         return others
 
     def get(self, key: str) -> Session | None:
@@ -89,6 +91,14 @@ class Sessions:
         known = self._live.get(key)
         refused = known.refused if known else frozenset()
         self._live[key] = Session(instead, self._clock(), refused | {model}, instead)
+
+    def answered(self, account: str, answer: str, key: str) -> None:
+        """The provider keeps this answer, and the account may go on from it by its id."""
+        self._answers[account, answer] = key
+
+    def after(self, account: str, answer: str) -> str | None:
+        """The key of the conversation in which an answer was given; None if that is not known."""
+        return self._answers.get((account, answer))
 
     def lacks(self, account: str, what: str) -> bool:
         """Has a provider refused this account a model, or a parameter, not long ago?"""

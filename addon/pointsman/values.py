@@ -81,6 +81,7 @@ class Facts:
     retry_count: int = 0  # the client's own count of repeats of this action
     choices: int = 1  # answers asked for at once
     bound: str = ""  # why no other model than the requested one may serve
+    continues: str | None = None  # the provider's id of the answer that it goes on from, unseen itself
     cache_ttl_s: int | None = None  # the longest prompt-cache life the request asks for
     needs: frozenset[str] = frozenset()  # features the target must have: "inference_geo", …
     thinking_default: str | None = None  # what absent thinking means on the requested model

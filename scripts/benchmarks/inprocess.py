@@ -226,7 +226,7 @@ def _stream(transform: anthropic.StreamTransform, bytewise: bool) -> float:
 def _stream_hook(store: Store) -> float:
     decision = replace(decision_of(next(_ids)), marker="text")
     facts = anthropic.read_facts(Body.parse(bodies.short("x")), HEADERS, "/", "generate")
-    answer = Answer(decision, facts, surfaces()["anthropic"], store, Catalogue.load(), lambda: 0.0, 0.0)
+    answer = Answer(decision, facts, surfaces()["anthropic"], store, Catalogue.load(), lambda: 0.0, 0.0, str)
     request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", b"", http.Headers(_FIELDS))
     flow = http.HTTPFlow(None, None)  # type: ignore[arg-type]
     flow.request = request

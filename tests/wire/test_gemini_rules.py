@@ -175,7 +175,6 @@ def test_what_is_to_be_counted_is_adapted_inside() -> None:
 @pytest.mark.parametrize(
     ("data", "target", "reason"),
     [
-        (request(cachedContent="cachedContents/1"), FLASH_35, "cachedContent is bound to its model"),
         (request([*HELLO, PREFILL]), FLASH_37, "takes no prefilled answer"),
         (request([*HELLO, PREFILL]), FLASH_35, ""),
         (request(config={"candidateCount": 2}), FLASH_37, "gives no 2 candidates"),
@@ -202,11 +201,6 @@ def test_what_is_to_be_counted_is_adapted_inside() -> None:
 def test_what_makes_a_model_ineligible(data: bytes, target: str, reason: str) -> None:
     found = why_not(data, target)
     assert found.startswith(reason) if reason else found == ""
-
-
-def test_what_is_bound_to_a_model_is_not_barred_from_it() -> None:
-    data = request(cachedContent="cachedContents/1")
-    assert why_not(data, FLASH_38, FLASH_38) == ""
 
 
 def test_a_row_that_says_nothing_of_thinking_is_no_target() -> None:

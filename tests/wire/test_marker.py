@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pointsman.wire.marker import SENTINEL, comment, make, present, strip
+from pointsman.wire.marker import SENTINEL, comment, make, present, strip, strip_result
 
 MARKER = make("claude-haiku-4-5", "cluster")
 
@@ -78,6 +78,19 @@ def test_a_quotation_is_never_touched(text: str) -> None:
     for form in FORMS:
         raw = literal(text, **form)
         assert strip(raw) == (raw, 0)
+
+
+def test_a_result_may_hold_what_opencode_wraps_a_sub_agents_words_into() -> None:
+    head = '<task id="ses_1" title="a \\ b">\n<task_result>\n'
+    for form in FORMS:
+        plain = literal(head + "Nine.\n</task_result>", **form)
+        marked = literal(head + MARKER * 2 + "Nine.\n</task_result>", **form)
+        assert strip_result(marked) == (plain, 2)
+        assert strip_result(plain) == (plain, 0)
+        assert strip_result(literal(MARKER + "x", **form)) == (literal("x", **form), 1)
+        assert strip(marked) == (marked, 0)
+        quoted = literal("He said: " + head + MARKER, **form)
+        assert strip_result(quoted) == (quoted, 0)
 
 
 def test_names_with_slashes_escaped_as_some_encoders_do() -> None:

@@ -408,8 +408,6 @@ LITE = {"x-openai-internal-codex-responses-lite": "true"}
         (ask({"type": "compaction", "encrypted_content": "x"}), LITE, {"lite", "compaction"}, False),
         (ask(user("hi"), background=True), {}, set(), True),
         (ask(user("hi"), background=False, previous_response_id="resp_1"), {}, set(), False),
-        (ask(output(), previous_response_id="resp_1"), {}, set(), True),
-        (ask(output(), previous_response_id="resp_1"), {"session-id": "s1"}, set(), False),
     ],
 )
 def test_what_ties_a_request_to_some_models(
@@ -417,6 +415,7 @@ def test_what_ties_a_request_to_some_models(
 ) -> None:
     found = facts(request_, headers)
     assert (found.needs, bool(found.bound)) == (needs, bound)
+    assert found.continues == request_.get("previous_response_id")
 
 
 # --- bodies of any shape ------------------------------------------------------------------

@@ -11,7 +11,6 @@ Another agent's last words are the output of the tool `task`, in a wrapping.
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,7 +37,6 @@ _MARKED_EVENTS: Final = """
 SELECT id, type, CAST(data AS BLOB) FROM event
 WHERE instr(data, char(0x2063)) OR instr(data, '\\u2063')
 """
-_TASK: Final = re.compile(rb'"<task (?:[^<>\\]|\\.)*>\\n<task_result>\\n')
 
 
 def places(environ: Mapping[str, str], home: Path) -> list[Path]:
@@ -122,12 +120,10 @@ def _clean_part(data: bytes) -> Stripped:
     if part.get("type") != "tool" or part.get("tool") != "task" or not state.startswith(b"{"):
         return data, 0
     task = Body.parse(state)
-    output = task.raw("output") or b""
-    wrapping = _TASK.match(output)
-    if wrapping is None:
+    stripped, count = marker.strip_result(task.raw("output") or b"")
+    if not count:
         return data, 0
-    stripped, count = marker.strip(b'"' + output[wrapping.end() :])
-    task.set_raw("output", wrapping[0] + stripped[1:])
+    task.set_raw("output", stripped)
     part.set_raw("state", task.render())
     return part.render(), count
 

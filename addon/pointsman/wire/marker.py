@@ -64,6 +64,7 @@ PATTERN = (
     + rb"(?:\\n|\\u000[aA]){0,2}"
 )
 _MARKER = re.compile(PATTERN)
+_HANDED = re.compile(rb'"<task (?:[^<>\\]|\\.)*+>\\n<task_result>\\n')
 _RAW = SENTINEL.encode()
 _ESCAPED = rb"\u2063"
 
@@ -78,7 +79,17 @@ def strip(literal: bytes) -> tuple[bytes, int]:
 
     Everything else of the literal keeps its bytes; a marker further inside is a quotation.
     """
-    at, count = 1, 0
+    return _cut(literal, 1)
+
+
+def strip_result(literal: bytes) -> tuple[bytes, int]:
+    """The same for what a tool gave back: opencode wraps a sub-agent's words into two tags."""
+    handed = _HANDED.match(literal)
+    return _cut(literal, handed.end() if handed else 1)
+
+
+def _cut(literal: bytes, start: int) -> tuple[bytes, int]:
+    at, count = start, 0
     while match := _MARKER.match(literal, at):
         at, count = match.end(), count + 1
-    return (literal[:1] + literal[at:], count) if count else (literal, 0)
+    return (literal[:start] + literal[at:], count) if count else (literal, 0)

@@ -9,6 +9,8 @@ from pointsman.wire.json_spans import Body, array_spans, edit_array
 
 # What is left of an element (None: nothing, it goes with its separator) and the markers cut.
 type Stripped = tuple[bytes | None, int]
+# marker.strip or marker.strip_result: a string without its markers, and how many they were.
+type Cut = Callable[[bytes], tuple[bytes, int]]
 
 # --- patterns of JSON, for elements that are cut without being parsed -----------------------
 
@@ -43,12 +45,14 @@ def strip_array(array: bytes, strip_one: Callable[[bytes], Stripped]) -> tuple[b
     return edit_array(array, edits), total
 
 
-def strip_text(block: Body, kinds: Collection[str] | None = ("text",), key: str = "text") -> Stripped:
+def strip_text(
+    block: Body, kinds: Collection[str] | None = ("text",), key: str = "text", cut: Cut = marker.strip
+) -> Stripped:
     """One block of text; None if it said nothing but markers. `kinds`: its `type` must be one of these."""
     text = block.raw(key)
     if text is None or not text.startswith(b'"') or (kinds is not None and block.get("type") not in kinds):
         return block.render(), 0
-    stripped, count = marker.strip(text)
+    stripped, count = cut(text)
     if stripped == b'""' and count:
         return None, count
     block.set_raw(key, stripped)
@@ -56,12 +60,17 @@ def strip_text(block: Body, kinds: Collection[str] | None = ("text",), key: str 
 
 
 def strip_content(
-    owner: Body, strip_one: Callable[[bytes], Stripped], *, required: bool, key: str = "content"
+    owner: Body,
+    strip_one: Callable[[bytes], Stripped],
+    *,
+    required: bool,
+    key: str = "content",
+    cut: Cut = marker.strip,
 ) -> Stripped:
     """`owner` with its string or array content stripped; None if `required` content is all gone."""
     content = owner.raw(key) or b""
     if content.startswith(b'"'):
-        stripped, count = marker.strip(content)
+        stripped, count = cut(content)
     elif content.startswith(b"["):
         stripped, count = strip_array(content, strip_one)
     else:

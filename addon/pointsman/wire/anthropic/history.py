@@ -78,7 +78,11 @@ def _strip_tool_result(raw: bytes) -> Stripped:
     block = Body.parse(raw)
     if block.get("type") != "tool_result":
         return raw, 0
-    return strip_content(block, _strip_text, required=False)
+    return strip_content(block, _strip_output, required=False, cut=marker.strip_result)
+
+
+def _strip_output(raw: bytes) -> Stripped:
+    return strip_text(Body.parse(raw), cut=marker.strip_result)
 
 
 def _strip_text(raw: bytes) -> Stripped:

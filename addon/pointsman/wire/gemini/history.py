@@ -125,6 +125,8 @@ def _strip_result(raw: bytes) -> Stripped:
     values, total = Body.parse(response), 0
     for key in values.names():
         text, count = _strip_text(values.raw(key))
+        if not count:
+            text, count = marker.strip_result(text)
         if count:
             values.set_raw(key, text)
             total += count

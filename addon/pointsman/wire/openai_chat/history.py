@@ -67,7 +67,7 @@ def _strip_parsed(raw: bytes) -> Stripped:
 
 def _strip_result(message: Body) -> Stripped:
     """A result stays as an answer to its call; the API takes an empty text, but no empty array."""
-    stripped, count = strip_content(message, _strip_part, required=False)
+    stripped, count = strip_content(message, _strip_output, required=False, cut=marker.strip_result)
     if not count or message.raw("content") != b"[]":
         return stripped, count
     message.set_raw("content", b'""')
@@ -85,3 +85,7 @@ def _strip_assistant(message: Body) -> Stripped:
 
 def _strip_part(raw: bytes) -> Stripped:
     return strip_text(Body.parse(raw), _PARTS)
+
+
+def _strip_output(raw: bytes) -> Stripped:
+    return strip_text(Body.parse(raw), _PARTS, cut=marker.strip_result)

@@ -20,6 +20,7 @@ from pointsman.wire.openai.parameters import (
     drop_sampling,
     fitting_effort,
     lacks_tier,
+    wanted_effort,
 )
 
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")
@@ -29,7 +30,6 @@ _PLAIN: Final = frozenset({"stop", "n"})
 _DROPPABLE: Final = ("presence_penalty", "frequency_penalty", "logit_bias", "parallel_tool_calls")
 # Responses has it, Chat Completions refuses it on the same models (BerriAI/litellm-docs#1173).
 _NOT_HERE: Final = "max"
-_DEFAULT_EFFORT: Final = "medium"  # of models that reason by themselves (OpenAI's API reference)
 
 type Row = Mapping[str, Any]
 
@@ -59,7 +59,7 @@ def _lacks_tools(facts: Facts, row: Row) -> str:
     if not facts.tools or how == "always":
         return ""
     if how in ("effort_none", "effort_absent"):
-        return "" if _wanted_effort(facts) == "none" else "takes tools here only without reasoning"
+        return "" if wanted_effort(facts) == "none" else "takes tools here only without reasoning"
     return "takes no tools here"
 
 
@@ -68,13 +68,6 @@ def _lacks_feature(facts: Facts, row: Row) -> str:
     taken = (_PLAIN | set(row.get("needs") or ())) - refused
     missing = (facts.needs - taken) | (facts.tool_types - set(row.get("tool_types") or ()))
     return f"has no {min(missing)}" if missing else ""
-
-
-def _wanted_effort(facts: Facts) -> str | None:
-    """The effort that the request asks for, or gets from the requested model by saying nothing."""
-    if facts.effort is not None or facts.thinking_default is None:
-        return facts.effort
-    return "none" if facts.thinking_default == "off" else _DEFAULT_EFFORT
 
 
 # --- after the decision -------------------------------------------------------------------
@@ -146,7 +139,7 @@ def _fitting(asked: str | None, facts: Facts, row: Row) -> str | None:
     accepted = [word for word in row["effort"] or () if word != _NOT_HERE]
     if not accepted or (facts.tools and row.get("chat_tools") == "effort_absent"):
         return None
-    wanted = asked or _wanted_effort(facts)
+    wanted = asked or wanted_effort(facts)
     if wanted is None or (asked is None and wanted == row.get("effort_default")):
         return None
     return fitting_effort(wanted, accepted)

@@ -84,7 +84,8 @@ def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str)
         sampling=frozenset(name for name in SAMPLING if members.get(name) is not None),
         service_tier=as_text(members.get("service_tier")),
         retry_count=retry_count(headers),
-        bound=_bound(members, history, hint, lite=lite),
+        bound=_bound(members, history, lite=lite),
+        continues=as_text(members.get("previous_response_id")),
         cache_ttl_s=_CACHE_S.get(as_text(members.get("prompt_cache_retention")) or "", _SHORT_CACHE_S),
         needs=frozenset(_needs(members, history, lite=lite)),
     )
@@ -221,12 +222,10 @@ def _needs(members: Mapping[str, Any], history: _Input, *, lite: bool) -> Iterat
             yield f"context_management.{kind}"
 
 
-def _bound(members: Mapping[str, Any], history: _Input, hint: str | None, *, lite: bool) -> str:
+def _bound(members: Mapping[str, Any], history: _Input, *, lite: bool) -> str:
     """Why only the requested model may serve; "" for most."""
     if members.get("background") is True:
         return "background responses are left alone"
-    if members.get("previous_response_id") is not None and not (hint or history.first_user_text):
-        return "nothing in it tells which conversation it goes on with"
     if _compacted(history) and not lite:
         return "its compacted history may be read by its own model only"
     return ""

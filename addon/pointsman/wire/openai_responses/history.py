@@ -67,7 +67,7 @@ def _strip_item(raw: bytes) -> Stripped:
     if kind == "message" and item.get("role") == "assistant":
         return strip_content(item, _strip_part, required=True)
     if is_output(kind):
-        _, count = strip_content(item, _strip_part, required=False, key="output")
+        _, count = strip_content(item, _strip_output, required=False, key="output", cut=marker.strip_result)
         if count and item.raw("output") == b"[]":
             item.set_raw("output", b'""')  # the API takes no empty array
         return item.render(), count
@@ -76,6 +76,10 @@ def _strip_item(raw: bytes) -> Stripped:
 
 def _strip_part(raw: bytes) -> Stripped:
     return strip_text(Body.parse(raw), _PARTS)
+
+
+def _strip_output(raw: bytes) -> Stripped:
+    return strip_text(Body.parse(raw), _PARTS, cut=marker.strip_result)
 
 
 def _strip_reference(raw: bytes) -> Stripped:
