@@ -117,3 +117,12 @@ def test_unknown_codings_are_refused(coding: str) -> None:
         Decoder(coding)
     with pytest.raises(BodyError):
         encode(b"x", coding)
+
+
+def test_bytes_after_the_end_of_a_brotli_body_are_an_error_however_they_are_split() -> None:
+    data = brotli.compress(b"nine")
+    for chunks in ([data + b"%"], [data, b"%"]):
+        decoder = Decoder("br")
+        with pytest.raises(BodyError):
+            for chunk in chunks:
+                decoder.feed(chunk)

@@ -189,3 +189,17 @@ def test_arrays_that_are_none() -> None:
         with pytest.raises(BodyError):
             array_spans(raw)
     assert array_spans('["é","\\ud800", 2]'.encode()) == [(1, 5), (6, 14), (16, 17)]
+
+
+def test_a_line_end_before_the_object_is_not_its_indentation() -> None:
+    body = Body.parse(b'\n{"a":{}}')
+    body.set("m", "x")
+    assert body.render() == b'\n{"a":{},"m":"x"}'
+    assert prepend(b"\n[1]", b"0") == b"\n[0,1]"
+    indented = Body.parse(b'\n{\n  "a": 1\n}')
+    indented.set("m", 2)
+    assert indented.render() == b'\n{\n  "a": 1,\n  "m": 2\n}'
+
+
+def test_what_no_json_can_hold_becomes_null_beside_a_lone_surrogate_too() -> None:
+    assert encode(decode(b'["\\ud800",1e999,{"a":-1e999}]')) == b'["\\ud800",null,{"a":null}]'

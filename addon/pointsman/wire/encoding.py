@@ -91,6 +91,9 @@ class _Brotli:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._begun = self._begun or bool(data)
+        if data and self._decompressor.is_finished():
+            # In one piece with the end the decompressor says so itself.
+            raise BodyError("The compressed body goes on after its end.")
         while not self._decompressor.is_finished():
             piece = self._decompressor.process(data, output_buffer_limit=_PIECE)
             data = b""

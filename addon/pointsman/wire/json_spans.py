@@ -52,8 +52,9 @@ def _join(data: bytes, spans: list[Span], replaced: Mapping[int, bytes | None], 
 
 
 def _guess_separator(head: bytes) -> bytes:
-    """From the text before a lone entry: an indented one is followed by one like it."""
-    return b"," + head[head.find(b"\n") :] if b"\n" in head else b","
+    """From the text before a lone entry, bracket included: an indented one is followed by one like it."""
+    indent = head[max(head.rfind(b"{"), head.rfind(b"[")) + 1 :]
+    return b"," + indent[indent.find(b"\n") :] if b"\n" in indent else b","
 
 
 def edit_array(raw: bytes, replaced: Mapping[int, bytes | None]) -> bytes:
