@@ -36,6 +36,14 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(variable)
 
 
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDKs read no key, address or proxy of the person who runs the tests."""
+    for variable in os.environ:
+        if variable.startswith(("OPENAI_", "GOOGLE_", "GEMINI_")):
+            monkeypatch.delenv(variable)
+
+
 @pytest.fixture(scope="session")
 def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """mitmproxy makes its CA here once."""

@@ -1,0 +1,122 @@
+"""The SDKs of OpenAI and Google behind a proxy, and their answers with the markers taken out again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import openai
+from provider.proxy import InProcessProxy, SubprocessProxy, trust
+from provider.standin import StandIn
+from sdk_py.scenarios import Scenario
+
+Proxy = InProcessProxy | SubprocessProxy
+Json = dict[str, Any]
+MARKER = re.compile("[\u2060-\u2064]+✦ \\*\\*Pointsman\\*\\* → (\\S+) · ([^\n]+?)[\u2060-\u2064]+\n\n")
+MODEL_KEYS = ("model", "modelVersion")
+
+
+def openai_client(proxy: Proxy, key: str, *, kind: Any = openai.OpenAI, **options: Any) -> Any:
+    """An `openai.OpenAI`, or an AsyncOpenAI with `kind`. Whoever asks for it closes it."""
+    maker = openai.DefaultHttpxClient if kind is openai.OpenAI else openai.DefaultAsyncHttpxClient
+    http = maker(proxy=proxy.url, verify=trust(proxy.ca_file))
+    return kind(api_key=key, http_client=http, max_retries=0, timeout=30.0, **options)
+
+
+def genai_client(proxy: Proxy, key: str, api: str = "") -> Any:
+    """A `genai.Client`; `api` is v1 or v1beta, its own default without."""
+    from google import genai
+    from google.genai import types
+
+    arguments = {"proxy": proxy.url, "verify": trust(proxy.ca_file)}
+    options = types.HttpOptions(client_args=arguments, async_client_args=arguments, api_version=api or None)
+    return genai.Client(api_key=key, http_options=options)
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+def markers_in(answer: Any) -> list[str]:
+    """The models that markers anywhere in an answer name."""
+    return [found[0] for found in MARKER.findall(json.dumps(answer, ensure_ascii=False).replace("\\n", "\n"))]
+
+
+def unmarked(scenario: Scenario, answer: Any) -> Any:
+    """The answer as it would have been without a marker and `x_router`."""
+    made = _clean(answer)
+    return _without_empty_chunks(made) if scenario.surface == "gemini" else made
+
+
+def _clean(value: Any) -> Any:
+    """Markers out of every text; a text, part or block that was nothing else goes."""
+    if isinstance(value, str):
+        return MARKER.sub("", value)
+    if isinstance(value, list):
+        cleaned = ((item, _clean(item)) for item in value)
+        return [after for before, after in cleaned if not _was_marker(before)]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _clean(item) for key, item in value.items() if key not in ("x_router", "xRouter")}
+    if "content" in kept and isinstance(value["content"], str) and _is_marker(value["content"]):
+        kept["content"] = None
+    return kept
+
+
+def _is_marker(text: Any) -> bool:
+    return isinstance(text, str) and MARKER.fullmatch(text) is not None
+
+
+def _was_marker(value: Any) -> bool:
+    """A content block, part or item of an answer with nothing but a marker in it."""
+    if not isinstance(value, dict):
+        return False
+    if _is_marker(value.get("text")) and not value.get("thoughtSignature"):
+        return True
+    content = value.get("content")
+    return isinstance(content, list) and bool(content) and all(map(_was_marker, content))
+
+
+def _without_empty_chunks(chunks: list[Json]) -> list[Json]:
+    """Chunks in which a marker was all that was said. Real ones say something, or end."""
+    return [chunk for chunk in chunks if any(map(_says, chunk.get("candidates", [{"finishReason": 1}])))]
+
+
+def _says(candidate: Json) -> bool:
+    return bool(candidate.get("content", {}).get("parts")) or "finishReason" in candidate
+
+
+def model_names(answer: Any) -> set[str]:
+    """What the answer, or any chunk of it, says is the model."""
+    listed = answer if isinstance(answer, list) else [answer]
+    return {part[key] for part in listed for key in MODEL_KEYS if part.get(key)}
+
+
+def renamed(answer: Any, name: str) -> Any:
+    """The answer with another model's name."""
+    if isinstance(answer, list):
+        return [renamed(part, name) for part in answer]
+    return {key: name if key in MODEL_KEYS and value else value for key, value in answer.items()}
+
+
+# --- conversations --------------------------------------------------------------------------
+
+
+def seen(provider: StandIn) -> list[tuple[str, bytes]]:
+    """Target and body of every request for an answer, as they arrived."""
+    return [(record.request.target, record.request.body) for record in provider.messages]
+
+
+def play(provider: StandIn, scenario: Scenario, run: Callable[[], list[Any]]) -> tuple[list[Any], Any]:
+    """Run it on a provider without memory: what the SDK made of the answers, what the provider was sent."""
+    provider.reset()
+    provider.script(*scenario.steps)
+    answers = run()
+    assert not provider.steps, "steps that nothing asked for"
+    return answers, seen(provider)
+
+
+def without_usage_option(body: bytes) -> bytes:
+    """What the router adds to a chat stream, gone again."""
+    return body.replace(b',"stream_options":{"include_usage":true}', b"", 1)
