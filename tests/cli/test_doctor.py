@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from mitmproxy.certs import CertStore
 from pointsman import health, paths, probe, trust
 from pointsman.cli.main import main
+from pointsman.surface import surfaces
 from provider.proxy import InProcessProxy
 from provider.standin import StandIn
 
@@ -74,7 +75,7 @@ def test_all_is_well(proxy: InProcessProxy, confdir: Path) -> None:
         "addresses": "ok",
         "certificates": "ok",
         "validity": "ok",
-        "intercepts api.anthropic.com": "ok",
+        **{f"intercepts {host}": "ok" for surface in surfaces().values() for host in surface.HOSTS},
         f"leaves {FOREIGN} alone": "ok",
         "this shell": "skip",
         "encoder": "ok",

@@ -135,7 +135,7 @@ class _Live(SseTransform[Observation]):
 
 
 def stream(content_type: str, facts: Facts, changes: Changes) -> _Live | None:
-    return _Live(changes) if sse.is_event_stream(content_type) else None
+    return _Live(changes) if sse.is_event_stream(content_type, asked=facts.stream) else None
 
 
 def observe_body(data: bytes) -> Observation:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pointsman.wire.sse import Event, Reader, comment, write
+from pointsman.wire.sse import Event, Reader, comment, is_event_stream, write
 
 PIECES = st.lists(
     st.sampled_from(
@@ -126,3 +126,10 @@ def test_what_the_writer_writes_is_read_back() -> None:
     assert meaning(read(write("ping", b'{"type":"ping"}'))) == [("ping", b'{"type":"ping"}')]
     assert meaning(read(comment("a\nb\r\ndata: 1"))) == []
     assert comment("a\nb") == b": a b\n\n"
+
+
+def test_an_answer_without_a_type_is_what_was_asked_for() -> None:
+    assert is_event_stream("Text/Event-Stream; charset=utf-8", asked=False)
+    assert is_event_stream("", asked=True)
+    assert not is_event_stream("", asked=False)
+    assert not is_event_stream("application/json", asked=True)

@@ -149,6 +149,7 @@ def comment(text: str) -> bytes:
     return b": " + " ".join(text.splitlines()).encode() + b"\n\n"
 
 
-def is_event_stream(content_type: str) -> bool:
-    """Whether a content-type header names this format."""
-    return content_type.partition(";")[0].strip().lower() == "text/event-stream"
+def is_event_stream(content_type: str, *, asked: bool) -> bool:
+    """Whether an answer is in this format. ChatGPT's heads do not say: then it is if one was `asked` for."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "text/event-stream" or (asked and not kind)

@@ -145,7 +145,7 @@ def thinks(body: Body, default: str | None) -> bool:
 
 def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
     """What follows a streamed answer; None for an answer that is read as a whole."""
-    return StreamTransform(changes) if sse.is_event_stream(content_type) else None
+    return StreamTransform(changes) if sse.is_event_stream(content_type, asked=facts.stream) else None
 
 
 # --- errors in this surface's shape -------------------------------------------------------

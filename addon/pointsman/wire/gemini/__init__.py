@@ -145,7 +145,7 @@ def stream(
     content_type: str, facts: Facts, changes: Changes
 ) -> StreamTransform | ArrayTransform | None:
     """What follows a streamed answer; None for an answer that is read as a whole."""
-    if sse.is_event_stream(content_type):
+    if sse.is_event_stream(content_type, asked=facts.stream):
         return StreamTransform(changes, facts.choices)
     kind = content_type.partition(";")[0].strip().lower()
     return ArrayTransform(changes, facts.choices) if facts.stream and kind == "application/json" else None

@@ -114,4 +114,5 @@ def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ..
 
 def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
     """What follows a streamed answer; None for an answer that is read as a whole."""
-    return StreamTransform(changes, facts.choices) if sse.is_event_stream(content_type) else None
+    streams = sse.is_event_stream(content_type, asked=facts.stream)
+    return StreamTransform(changes, facts.choices) if streams else None
