@@ -67,10 +67,10 @@ def _grown(value: dict[str, Any], choice: Choice) -> tuple[bytes, bytes] | None:
         return None
     item, key = choice.one(texts)
     piece = choice.one((item[key], item[key][:1], MARKER, *_PIECES))
-    made = []
+    made, plain = [], choice.random.random() < 0.5
     for factor in (1, _FACTOR):
         item[key] = piece * max(1, factor * _SIZE // len(piece))
-        made.append(json.dumps(value, ensure_ascii=choice.random.random() < 0.5).encode())
+        made.append(json.dumps(value, ensure_ascii=plain).encode("utf-8", "replace"))
     return made[0], made[1]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from fuzz.ground import MARKER, Ground
-from fuzz.oracle import Choice, Finding, require, strict, strings
-from fuzz.streams import RENAMED, check_observation, without_keys
+from fuzz.oracle import Choice, Finding, require, strict, strings, without_keys
+from fuzz.streams import RENAMED, check_observation
 from pointsman.values import NO_CHANGES, Changes
 
 

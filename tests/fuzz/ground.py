@@ -83,13 +83,16 @@ def ground(name: str) -> Ground:
         surface.read_facts(Body.parse(body), head.headers, head.path, head.endpoint)
         for head, body in zip(heads, bodies, strict=True)
     ]
-    every_row = Catalogue.load().models
+    catalogue = Catalogue.load()
+    asked = (catalogue.resolve(item.requested_model) for item in facts)
+    providers = {row.provider for row in asked if row}  # a request stays with its provider
+    near = [row for row in catalogue.models if row.provider in providers]
     streams = STREAMS / name
     return Ground(
         surface=surface,
         heads=tuple({(head.path, *sorted(head.headers.items())): head for head in heads}.values()),
-        rows=tuple(row for row in every_row if any(not surface.ineligible(item, row) for item in facts)),
-        every_row=every_row,
+        rows=tuple(row for row in near if any(not surface.ineligible(item, row) for item in facts)),
+        every_row=catalogue.models,
         facts=tuple(_streamed(facts)),
         changes=_changes(surface, bodies, facts),
         bodies=tuple(bodies),

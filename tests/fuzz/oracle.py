@@ -16,6 +16,7 @@ from pointsman.values import Adaptation
 from pointsman.wire import marker
 from pointsman.wire.json_spans import MAX_MEMBERS, Body
 
+LONGEST_NUMBER = 1000  # digits of a whole number; int() itself refuses more than 4,300
 DEEPEST = 60  # nesting that must be understood; real requests have some fifteen levels
 SECRET = "sk-fuzz-Zb3xW9qLrT7uKp2mVn5c"
 
@@ -59,7 +60,7 @@ def _refuse(name: str) -> NoReturn:
 
 
 def _whole(digits: str) -> int | float:
-    return int(digits) if len(digits) < 4000 else float(digits)
+    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
 
 
 def strict(data: bytes) -> Any:
@@ -80,6 +81,13 @@ def understood(data: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(value, dict) and all(len(item) < MAX_MEMBERS for item in walk(value) if item)
+
+
+def repeats_a_key(data: bytes) -> bool:
+    """Whether an object has a key twice: an edit of one then edits both, by design."""
+    found: list[bool] = []
+    json.loads(data, object_pairs_hook=lambda pairs: found.append(len(dict(pairs)) < len(pairs)))
+    return any(found)
 
 
 def walk(value: Any) -> Iterator[Any]:
@@ -118,6 +126,13 @@ def strings(value: Any, without: frozenset[str] = frozenset()) -> Iterator[str]:
                 yield from strings(item, without)
 
 
+def without_keys(value: Any, keys: frozenset[str]) -> Any:
+    """A copy in which no object has a member of these names."""
+    if isinstance(value, dict):
+        return {key: without_keys(item, keys) for key, item in value.items() if key not in keys}
+    return [without_keys(item, keys) for item in value] if isinstance(value, list) else value
+
+
 def storable(text: object) -> bool:
     """Whether a database and a header's encoder take it: no lone surrogates."""
     try:
@@ -143,13 +158,12 @@ def only_markers_gone(before: Any, after: Any) -> bool:
 
 
 def _elements_gone(before: list[Any], after: list[Any]) -> bool:
-    at = 0
+    reached = {0}  # how many of `after` the elements so far can account for
     for item in before:
-        if at < len(after) and only_markers_gone(item, after[at]):
-            at += 1
-        elif not any(text.startswith(marker.SENTINEL) for text in strings(item)):
-            return False
-    return at == len(after)
+        kept = {at + 1 for at in reached if at < len(after) and only_markers_gone(item, after[at])}
+        marked = any(text.startswith(marker.SENTINEL) for text in strings(item))
+        reached = kept | reached if marked else kept
+    return len(after) in reached
 
 
 def require_declared(before: bytes, after: bytes, done: Sequence[Adaptation], verbs: set[str]) -> None:
@@ -161,15 +175,20 @@ def require_declared(before: bytes, after: bytes, done: Sequence[Adaptation], ve
     if not done:
         require(before == after, "changed without saying so", before, after)
         return
-    declared = [item.parameter.replace("[]", "").split(".") for item in done]
+    declared = [[_folded(part) for part in item.parameter.split(".")] for item in done]
     _require_same(Body.parse(before), Body.parse(after), [], declared)
+
+
+def _folded(name: str) -> str:
+    """One spelling for all there are of a member: `thinkingConfig`, `thinking_config`."""
+    return name.replace("[]", "").replace("_", "").lower()
 
 
 def _require_same(before: Body, after: Body, path: list[str], declared: list[list[str]]) -> None:
     kept = [name for name in before.names() if after.has(name)]
     require(kept == [name for name in after.names() if before.has(name)], "members in another order", path)
     for name in {**dict.fromkeys(before.names()), **dict.fromkeys(after.names())}:
-        old, new, here = before.raw(name), after.raw(name), [*path, name]
+        old, new, here = before.raw(name), after.raw(name), [*path, _folded(name)]
         if old == new:
             continue
         named = [item for item in declared if item[: len(here)] == here[: len(item)]]

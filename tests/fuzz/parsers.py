@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from pointsman.wire.json_spans import Body, array_spans, decode, edit_array, enc
 
 _CODINGS = ("gzip", "deflate", "br", "zstd", "gzip, br", "identity", "x-gzip", "unknown", "br,br,br,br,br")
 _LIMIT = 1 << 20
+_LONG_NUMBER = re.compile(rb"[0-9]{1000}")
 
 
 def check(_ground: object, data: bytes, choice: Choice) -> None:
@@ -69,7 +71,7 @@ def _check_event(event: sse.Event) -> None:
 
 def check_json(data: bytes, choice: Choice) -> None:
     try:
-        value, known = strict(data), True
+        value, known = strict(data), _LONG_NUMBER.search(data) is None
     except ValueError:
         value, known = None, False
     try:

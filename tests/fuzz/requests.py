@@ -14,12 +14,14 @@ from fuzz.oracle import (
     Choice,
     Finding,
     only_markers_gone,
+    repeats_a_key,
     require,
     require_declared,
     storable,
     strict,
     understood,
     walk,
+    without_keys,
 )
 from pointsman.errors import BodyError
 from pointsman.values import Adaptation, Facts, Model
@@ -40,7 +42,7 @@ def check(ground: Ground, data: bytes, choice: Choice) -> None:
         Body.parse(data)
         for head in choice.some(ground.heads, 1):
             _check(ground, data, head, choice, clear)
-        if clear and not marker.present(data):
+        if clear and not marker.present(data) and not repeats_a_key(data):
             _check_echo(ground, data, choice)
     except BodyError as error:
         if clear:
@@ -150,8 +152,8 @@ def check_facts(facts: Facts, head: Head) -> None:
     for field in fields(facts):
         value = getattr(facts, field.name)
         if isinstance(value, int) and not isinstance(value, bool):
-            # The two that are the client's own numbers may be any; the store clips them.
-            own = field.name in ("max_tokens", "thinking_budget_tokens")
+            # Numbers that are the client's own may be any; the store clips them.
+            own = field.name in ("max_tokens", "thinking_budget_tokens", "choices")
             require(own or 0 <= value < _INT64, f"{field.name} is no count", value)
         elif isinstance(value, frozenset | tuple):
             require(all(isinstance(item, str) for item in value), f"{field.name} holds no texts", value)
@@ -179,7 +181,10 @@ def _fit(ground: Ground, data: bytes, facts: Facts, head: Head, model: Model) ->
         if surface.ineligible(told, model):
             continue
         body = Body.parse(data)
-        done = surface.adapt(body, told, model)
+        try:
+            done = surface.adapt(body, told, model)
+        except BodyError:
+            continue  # what no provider would take need not be adapted
         fitted = body.render()
         require_declared(data, fitted, done, FIT)
         strict_if(data, fitted)
@@ -189,7 +194,8 @@ def _fit(ground: Ground, data: bytes, facts: Facts, head: Head, model: Model) ->
         require(surface.adapt(read, told, model) == [], "adapting what was sent changes more", fitted, model)
         now = surface.read_facts(read, head.headers, head.path, head.endpoint)
         now = replace(now, thinking_default=default, input_tokens_estimate=facts.input_tokens_estimate)
-        why = surface.ineligible(now, model)
+        # A system message after a prefilled answer becomes the user's, and the answer an earlier one.
+        why = surface.ineligible(now, model) if now.prefill == facts.prefill else ""
         require(not why, f"what was adapted to {model.name} does not fit it: {why}", data, fitted, done)
         _modes(ground, read, told, model)
 
@@ -201,7 +207,7 @@ def _name(ground: Ground, data: bytes, head: Head, choice: Choice) -> None:
         path = surface.set_model(body, head.path, model.name)
         sent = body.render()
         strict_if(data, sent)
-        require_declared(data, sent, [_NAMED] if sent != data else [], {"map"})
+        _require_named_only(data, sent)
         require(surface.recognise("POST", path) == head.endpoint, "another endpoint", path)
         require(path.partition("?")[2] == head.path.partition("?")[2], "another query", path)
         facts = surface.read_facts(Body.parse(sent), head.headers, path, head.endpoint)
@@ -210,7 +216,18 @@ def _name(ground: Ground, data: bytes, head: Head, choice: Choice) -> None:
         require(body.render() == sent, "naming it twice changes the bytes", sent)
 
 
-_NAMED = Adaptation("model", "map", "", "", "")
+def _require_named_only(before: bytes, after: bytes) -> None:
+    """Members that name no model are there byte for byte; in those that do (a whole request) all else is."""
+    old, new = Body.parse(before), Body.parse(after)
+    for name in [name for name in old.names() if name != "model"]:
+        if b'"model"' not in (old.raw(name) or b""):
+            require(old.raw(name) == new.raw(name), "naming a model changes more", name, after)
+    if understood(before):
+        same = without_keys(strict(before), _NAMED) == without_keys(strict(after), _NAMED)
+        require(same, "naming a model changes more", before, after)
+
+
+_NAMED = frozenset({"model"})
 
 
 # --- what is added and mended -------------------------------------------------------------

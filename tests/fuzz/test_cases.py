@@ -1,7 +1,7 @@
 """What the fuzzer found, checked for good; and its seeds, which every surface must have.
 
-A case is `cases/SURFACE/TARGET-WHAT`: the input as it was found, made as short as it could be. It is tried with
-all models that may take the surface's requests, and with all kinds of change.
+A case is `cases/SURFACE/TARGET-WHAT`: the input as it was found, made as short as it could be. It is tried
+with all models that may take the surface's requests, and with all kinds of change.
 """
 
 from __future__ import annotations
