@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from clients.provider import ASIDE, aside_of, without_billing
+from clients.provider import ASIDE, aside_of, lenient, without_billing
 from mitmproxy import http
 from provider.anthropic.cache import _segments
 from provider.families import all_families
@@ -18,6 +18,10 @@ from provider.server import Request
 HISTORY = ("messages", "input", "contents")  # Anthropic and Chat, Responses, Gemini
 FIRST = ("instructions", "systemInstruction", "system_instruction", "tools")  # what stands before it
 
+FAMILIES = all_families()  # only for reading: none of them answers anything
+for _family in FAMILIES:
+    lenient(_family)
+
 
 def read(request: http.Request) -> Record:
     """A record as the stand-in would have made it of this request; its body is empty if it is no JSON."""
@@ -26,7 +30,7 @@ def read(request: http.Request) -> Record:
         "1.1", request.method, request.path, request.pretty_host, headers, request.raw_content or b"", 0
     )
     record = Record(0, made, "", 0.0)
-    family = next((each for each in all_families() if request.pretty_host in each.hosts), None)
+    family = next((each for each in FAMILIES if request.pretty_host in each.hosts), None)
     if family is None or not family.generates(made):
         return record
     record.family, record.generates = family.name, True

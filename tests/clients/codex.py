@@ -21,6 +21,7 @@ from clients.script import (
     limited,
     look,
     say,
+    unthought,
 )
 from provider.answers import Call, Fault, Page
 
@@ -112,29 +113,29 @@ Codex.scenarios = (
     Scenario(
         "error in the stream",
         (
-            Turn(ASK, (broken(1), LOOK, broken(4), say("09:12")), resume=""),
-            Turn(PLAN, (broken(9), LOOK, broken(6), say("It is not."))),
-            Turn(THANKS, (broken(3, "server_is_overloaded"),)),  # at which it gives up
+            Turn(ASK, (unthought(broken(1)), LOOK, unthought(broken(4)), say("09:12")), resume=""),
+            Turn(PLAN, (unthought(broken(9)), LOOK, unthought(broken(6)), say("It is not."))),
+            Turn(THANKS, (unthought(broken(3, "server_is_overloaded")),)),  # at which it gives up
             Turn(THANKS, (say("09:40"),)),
         ),
     ),
     Scenario(
         "error in every stream",
-        (Turn(ASK, (LOOK, *[broken(5)] * 6), resume=""), Turn(THANKS, (say("09:40"),))),
+        (Turn(ASK, (LOOK, *[unthought(broken(5))] * 6), resume=""), Turn(THANKS, (say("09:40"),))),
     ),
     Scenario(
         "connection cut",
         (
-            Turn(ASK, (cut(6), LOOK, cut(2), say("09:12")), resume=""),
-            Turn(THANKS, (cut(9), say("09:40"))),
+            Turn(ASK, (unthought(cut(6)), LOOK, unthought(cut(2)), say("09:12")), resume=""),
+            Turn(THANKS, (unthought(cut(9)), say("09:40"))),
         ),
     ),
     Scenario(
         "cancel",
         (
-            Turn(ASK, (hanging(6),), resume="", cancel=True),
+            Turn(ASK, (unthought(hanging(6)),), resume="", cancel=True),
             Turn(THANKS, (LOOK, say("09:40"))),
-            Turn(PLAN, (LOOK, hanging(6)), cancel=True),
+            Turn(PLAN, (LOOK, unthought(hanging(6))), cancel=True),
             Turn(ASK, (say("09:12"),)),
         ),
     ),

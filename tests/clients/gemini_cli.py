@@ -26,7 +26,7 @@ from clients.script import (
 )
 from provider.answers import Call, Fault, Page
 
-ATTEMPTS = 3  # of 10, since it waits for longer and longer between them
+ATTEMPTS = 2  # of 10, since it waits for longer and longer between them
 SETTINGS = {"general": {"maxAttempts": ATTEMPTS, "enableAutoUpdate": False}}
 
 
@@ -48,7 +48,7 @@ class GeminiCli(Client):
 
     def variables(self) -> dict[str, str]:
         # Without a second process of its own, which has more memory and the same manners.
-        return {"GEMINI_API_KEY": f"AIza{self.account}", "GEMINI_CLI_NO_RELAUNCH": "true"}
+        return {"GEMINI_API_KEY": f"AIzaSy{self.account}", "GEMINI_CLI_NO_RELAUNCH": "true"}
 
     def arguments(self, text: str, resume: str) -> list[str]:
         always = ["--skip-trust", "--approval-mode", "yolo", "--output-format", "stream-json", "-p", text]
@@ -119,7 +119,7 @@ GeminiCli.scenarios = (
     ),
     Scenario(
         "error in every stream",
-        (Turn(ASK, (*[broken(2)] * 4,), resume=""), Turn(THANKS, (say("09:40"),))),
+        (Turn(ASK, (*[broken(2)] * ATTEMPTS,), resume=""), Turn(THANKS, (say("09:40"),))),
     ),
     Scenario(
         "connection cut",

@@ -14,6 +14,7 @@ from provider.anthropic.cache import Counted, PromptCache
 from provider.anthropic.capabilities import Takes
 from provider.anthropic.family import Anthropic
 from provider.family import Family
+from provider.gemini.family import Gemini
 from provider.record import Record
 from provider.server import Reply
 
@@ -32,10 +33,25 @@ def without_billing(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def aside_of(record: Record, family: Family) -> Answer | None:
-    """The answer to what is no part of the conversation; opencode asks for titles in words only."""
-    said = [record.body.get(key) for key in ("system", "instructions")]
-    said += [turn for key in ("messages", "input") for turn in (record.body.get(key) or [])[:1]]
-    return TITLE if "You are a title generator" in json.dumps(said) else family.aside(record)
+    """The answer to what is no part of the conversation."""
+    if _wants_title(record.body):
+        return TITLE
+    return None if family.name == "openai" else family.aside(record)
+
+
+def _wants_title(body: Mapping[str, Any]) -> bool:
+    """opencode asks for one in a user's words. Codex describes a tool with the same words."""
+    turns = (body.get("messages") or body.get("input") or [])[:2]
+    said = [turn.get("content") for turn in turns if turn.get("role") == "user"]
+    return "Generate a title for this conversation:" in json.dumps(said)
+
+
+def lenient(family: Family) -> None:
+    """Let it take what the service takes from these clients, though not from everybody for sure."""
+    if isinstance(family, Anthropic):
+        family.cache = _Cache()
+    if isinstance(family, Gemini):
+        family.repeated_results = True  # Gemini CLI sends them twice after --resume
 
 
 class _Cache(PromptCache):
@@ -48,9 +64,8 @@ class Provider(standin.StandIn):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, hosts=tuple(dict.fromkeys((*standin.HOSTS, *HOSTS))))
-        anthropic = self.families["anthropic"]
-        assert isinstance(anthropic, Anthropic)
-        anthropic.cache = _Cache()
+        for family in self.families.values():
+            lenient(family)
         self.heads: dict[str, list[tuple[str, str]]] = {}
         self.pages.update(PAGES)
 
@@ -62,10 +77,10 @@ class Provider(standin.StandIn):
         if record.request.method != "HEAD":  # Claude Code's early connection, where there is no proxy
             await super()._write(record, reply, data, tear)
 
-    def _next_step(self, record: Record, family: Family) -> Step:
+    def next_step(self, record: Record, family: Family) -> Step:
         aside = aside_of(record, family)
         record.notes[ASIDE] = aside is not None
-        return aside or super()._next_step(record, family)
+        return aside or (self.steps.popleft() if self.steps else self.default)
 
     def main(self, since: int = 0) -> list[Record]:
         """Requests of the conversation itself, from the record with that index on."""

@@ -35,7 +35,10 @@ def test_same_but_for_the_model(
     seen = dict(zip([line.name for line in lines], play_all(scenario, client, lines, tmp_path), strict=True))
     ROWS.setdefault(client.name, []).extend((scenario.name, name, each) for name, each in seen.items())
     bare = seen["bare"]
-    assert facts(bare)["unused answers"] == 0
+    assert bare.unused == 0, [
+        *[(run.code, run.ending, run.errors[-1000:]) for run in bare.runs],
+        *[(record.model, record.error) for record in bare.main],
+    ]
     for line in lines:
         check_line(line, seen[line.name])
         expected, found = facts(bare), facts(seen[line.name])
