@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import openai
+from e2e.support import Rows
 from provider.proxy import InProcessProxy, SubprocessProxy, trust
 from provider.standin import StandIn
 from sdk_py.scenarios import Scenario
 
 Proxy = InProcessProxy | SubprocessProxy
+Player = Callable[..., list[Any]]  # (model, headers, streamed) -> answers
 Json = dict[str, Any]
 MARKER = re.compile("[\u2060-\u2064]+✦ \\*\\*Pointsman\\*\\* → (\\S+) · ([^\n]+?)[\u2060-\u2064]+\n\n")
 MODEL_KEYS = ("model", "modelVersion")
@@ -117,6 +119,43 @@ def play(provider: StandIn, scenario: Scenario, run: Callable[[], list[Any]]) ->
     return answers, seen(provider)
 
 
-def without_usage_option(body: bytes) -> bytes:
-    """What the router adds to a chat stream, gone again."""
+def hold_twice(
+    provider: StandIn, rows: Rows, scenario: Scenario, bare: Player, routed: Player, streamed: bool
+) -> None:
+    """One scenario over bare mitmproxy with the serving model, and routed to it: only markers may differ."""
+    headers = {"x-router-model": scenario.served, "x-router-marker": "text"}
+    plain, expected = play(provider, scenario, lambda: bare(scenario.served, {}, streamed))
+    answers, sent = play(provider, scenario, lambda: routed(scenario.asked, headers, streamed))
+
+    assert all(record.status == 200 for record in provider.messages)
+    assert [(path, _without_option(body)) for path, body in sent] == [
+        (path, _without_option(body)) for path, body in expected
+    ]
+    shown = [markers_in(answer) for answer in answers]
+    assert shown == [[scenario.served] * scenario.shown] * len(answers)
+    assert [model_names(answer) for answer in answers] == [{scenario.asked}] * len(answers)
+    assert [unmarked(scenario, answer) for answer in answers] == [
+        renamed(answer, scenario.asked) for answer in plain
+    ]
+    _agrees(rows, provider, scenario)
+
+
+def _agrees(rows: Rows, provider: StandIn, scenario: Scenario) -> None:
+    """Each row says what the provider counted."""
+    count = len(provider.messages)
+    found = rows.wait(
+        lambda found: len(found) == count and all(row["complete"] is not None for row in found)
+    )
+    for row, record in zip(found, provider.messages, strict=True):
+        assert (row["requested_model"], row["served_model"]) == (scenario.asked, scenario.served)
+        assert (row["surface"], row["status"]) == (scenario.surface, 200)
+        assert (row["complete"], row["error"], row["message_id"]) == (1, None, record.message.id)
+        assert row["output_tokens"] == record.message.output_tokens
+        cached = (row["cache_read_tokens"] or 0) + (row["cache_write_tokens"] or 0)
+        assert row["input_tokens"] + cached == record.counted.total
+        assert row["cost_usd"] > 0 and row["stop_reason"]
+
+
+def _without_option(body: bytes) -> bytes:
+    """What the router adds to a chat stream of which nobody wants to know the usage, gone again."""
     return body.replace(b',"stream_options":{"include_usage":true}', b"", 1)
