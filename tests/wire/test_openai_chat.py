@@ -169,7 +169,7 @@ def test_no_marker_beside_log_probabilities(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("content_type", "streams"),
-    [("text/event-stream; charset=utf-8", True), ("application/json", False), ("", False)],
+    [("text/event-stream; charset=utf-8", True), ("application/json", False), ("", True)],
 )
 def test_only_event_streams_are_followed(content_type: str, streams: bool) -> None:
     assert (stream(content_type, CHAT, NO_CHANGES) is not None) is streams
