@@ -86,7 +86,11 @@ def understood(data: bytes) -> bool:
 def repeats_a_key(data: bytes) -> bool:
     """Whether an object has a key twice: an edit of one then edits both, by design."""
     found: list[bool] = []
-    json.loads(data, object_pairs_hook=lambda pairs: found.append(len(dict(pairs)) < len(pairs)))
+
+    def hook(pairs: list[tuple[str, Any]]) -> None:
+        found.append(len(dict(pairs)) < len(pairs))
+
+    json.loads(data, parse_int=str, object_pairs_hook=hook)
     return any(found)
 
 
@@ -176,6 +180,7 @@ def require_declared(before: bytes, after: bytes, done: Sequence[Adaptation], ve
         require(before == after, "changed without saying so", before, after)
         return
     declared = [[_folded(part) for part in item.parameter.split(".")] for item in done]
+    declared += [[_folded(item.after)] for item in done if item.verb == "map"]  # another name for it
     _require_same(Body.parse(before), Body.parse(after), [], declared)
 
 

@@ -20,6 +20,7 @@ _MOVED = RENAMED | {"role"}  # a marker before the first words takes over how th
 _COUNT_LIMIT = 1 << 53
 _ERROR_LIMIT = 500
 _DIGITS = re.compile(r"\d+")
+_NAMED = re.compile(r'"(?:model|modelVersion)"\s*:\s*"[^"]*"')
 
 
 def check(ground: Ground, data: bytes, choice: Choice) -> None:
@@ -152,14 +153,14 @@ def _compare(data: bytes, out: bytes, changes: Changes) -> None:
 
 
 def _texts(event: sse.Event) -> Iterator[str]:
-    """The strings of an event; where it is no JSON all but digits: an index may be found there too."""
+    """The strings of an event; what is no JSON is one."""
     if event.data is None:
         yield event.raw.decode("utf-8", "replace")
         return
     try:
         yield from strings(strict(event.data), _MOVED)
     except ValueError:
-        yield _DIGITS.sub("#", event.data.decode("utf-8", "replace"))
+        yield _unread(event.data)
 
 
 def _require_all_there(texts: list[str], after: list[sse.Event], data: bytes, out: bytes) -> None:
@@ -176,4 +177,9 @@ def _decoded(event: sse.Event, without: frozenset[str]) -> Any:
     try:
         return without_keys(strict(event.data or b""), without)
     except ValueError:
-        return event.data
+        return _unread(event.data or b"")
+
+
+def _unread(data: bytes) -> str:
+    """What is no JSON, but for digits and the model: where it begins like JSON they may be found there too."""
+    return _DIGITS.sub("#", _NAMED.sub("#", data.decode("utf-8", "replace")))
