@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.http import Headers
-from pointsman.values import Facts, TurnKind
+from pointsman.session import session_key
+from pointsman.values import Credential, CredentialKind, Facts, TurnKind
 from pointsman.wire.json_spans import Body
 from pointsman.wire.openai_responses import read_facts, recognise
 from pointsman.wire.openai_responses.turn import INJECTED
@@ -298,6 +299,26 @@ def test_session_hints(headers: dict[str, str], members: dict[str, Any], hint: s
     assert facts(ask(user("hi"), **members), headers).session_hint == hint
 
 
+def test_a_conversation_that_the_provider_keeps_is_one_whatever_its_newest_words() -> None:
+    """Each request has the new items only: a step in a tool loop holds no word of the person."""
+    key = Credential(CredentialKind.API_KEY, "a" * 16)
+
+    def keys(**members: Any) -> set[str]:
+        requests = ask(user("hi"), **members), ask(output(), **members), ask(user("and now?"), **members)
+        return {session_key(facts(request), key) for request in requests}
+
+    assert len(keys(conversation="conv_1")) == len(keys(conversation={"id": "conv_1"})) == 1
+    assert keys(conversation="conv_1") != keys(conversation="conv_2")
+    assert len(keys()) == len(keys(conversation={"id": 7})) == 3
+
+
+@pytest.mark.parametrize(
+    "members", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"conversation": {"id": "c"}}]
+)
+def test_what_the_provider_keeps_may_hold_reasoning(members: dict[str, Any]) -> None:
+    assert facts(ask(user("and now?"), **members)).needs == {"reasoning"}
+
+
 def test_images_and_files_are_counted_and_estimated() -> None:
     image = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 400_000}
     link = {"type": "input_image", "image_url": "https://example.com/a.png"}
@@ -407,7 +428,7 @@ LITE = {"x-openai-internal-codex-responses-lite": "true"}
         (ask({"type": "compaction", "encrypted_content": "x"}), {}, set(), True),
         (ask({"type": "compaction", "encrypted_content": "x"}), LITE, {"lite", "compaction"}, False),
         (ask(user("hi"), background=True), {}, set(), True),
-        (ask(user("hi"), background=False, previous_response_id="resp_1"), {}, set(), False),
+        (ask(user("hi"), background=False, previous_response_id="resp_1"), {}, {"reasoning"}, False),
     ],
 )
 def test_what_ties_a_request_to_some_models(

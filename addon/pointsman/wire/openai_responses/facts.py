@@ -69,7 +69,8 @@ def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str)
         user_texts=tuple(clean(text) for text in history.user_texts),
         tool_loop=history.tool_loop,
         session_hint=hint,
-        first_user_text=clean(history.first_user_text),
+        # Of a conversation that the provider keeps nobody sees the first words: its id alone is the key.
+        first_user_text="" if _conversation(members) else clean(history.first_user_text),
         client=client_name(headers, CLIENTS),
         message_count=history.count,
         input_tokens_estimate=_estimate(body.size, history),
@@ -212,7 +213,10 @@ def _needs(members: Mapping[str, Any], history: _Input, *, lite: bool) -> Iterat
     if lite:
         yield "lite"
     yield from history.kinds & {"additional_tools", "configuration_update", "agent_message"}
-    yield from history.kinds & {"reasoning"}
+    # What the provider keeps is not seen here, and others refuse what its reasoning models have put there
+    # (openai/openai-python#2364).
+    if "reasoning" in history.kinds or members.get("previous_response_id") or _conversation(members):
+        yield "reasoning"
     if lite and _compacted(history):
         yield "compaction"
     if "input_audio" in history.parts:
@@ -238,11 +242,16 @@ def _compacted(history: _Input) -> bool:
 
 def _session_hint(members: Mapping[str, Any], history: _Input, headers: Mapping[str, str]) -> str | None:
     """The client's own id of the conversation. `previous_response_id` is another one with every answer."""
-    conversation = members.get("conversation")
-    name = as_dict(conversation).get("id") if isinstance(conversation, dict) else conversation
     own = session_hint(headers, None, history.first_user_text)
-    given = clean(name.strip())[:200] if isinstance(name, str) else ""
-    return own or given or session_hint({}, members.get("prompt_cache_key"), history.first_user_text)
+    kept = _conversation(members)
+    return own or kept or session_hint({}, members.get("prompt_cache_key"), history.first_user_text)
+
+
+def _conversation(members: Mapping[str, Any]) -> str:
+    """The id of the conversation that the provider keeps; "" for none."""
+    given = members.get("conversation")
+    name = given.get("id") if isinstance(given, dict) else given
+    return clean(name.strip())[:200] if isinstance(name, str) else ""
 
 
 def _estimate(size: int, history: _Input) -> int:
