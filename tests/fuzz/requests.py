@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any
 
@@ -146,7 +146,7 @@ def _stripped(ground: Ground, data: bytes) -> bytes:
 def check_facts(facts: Facts, head: Head) -> None:
     """They can be hashed, stored and compared, and hold no secret."""
     hash(facts)
-    require(storable(repr(facts)), "facts with a lone surrogate", facts)
+    require(all(storable(text) for text in _texts(facts)), "facts with a lone surrogate", facts)
     require(SECRET not in repr(facts), "a secret in the facts", facts)
     require(facts.endpoint == head.endpoint, "facts of another endpoint")
     for field in fields(facts):
@@ -162,6 +162,12 @@ def check_facts(facts: Facts, head: Head) -> None:
     name = facts.requested_model
     require(len(name) <= _MODEL_LIMIT and name.isascii() and (not name or name.isprintable()), "model", name)
     require(facts.choices >= 1, "no answer asked for", facts.choices)
+
+
+def _texts(facts: Facts) -> Iterator[str]:
+    for field in fields(facts):
+        value = getattr(facts, field.name)
+        yield from (value if isinstance(value, frozenset | tuple) else [str(value)])
 
 
 # --- models -------------------------------------------------------------------------------
@@ -220,7 +226,7 @@ def _require_named_only(before: bytes, after: bytes) -> None:
     """Members that name no model are there byte for byte; in those that do (a whole request) all else is."""
     old, new = Body.parse(before), Body.parse(after)
     for name in [name for name in old.names() if name != "model"]:
-        if b'"model"' not in (old.raw(name) or b""):
+        if all("model" not in inner for inner in walk(old.get(name))):
             require(old.raw(name) == new.raw(name), "naming a model changes more", name, after)
     if understood(before):
         same = without_keys(strict(before), _NAMED) == without_keys(strict(after), _NAMED)

@@ -181,5 +181,5 @@ def _decoded(event: sse.Event, without: frozenset[str]) -> Any:
 
 
 def _unread(data: bytes) -> str:
-    """What is no JSON, but for digits and the model: where it begins like JSON they may be found there too."""
+    """What is no JSON but for digits and the model, which may be found where it begins like JSON."""
     return _DIGITS.sub("#", _NAMED.sub("#", data.decode("utf-8", "replace")))
