@@ -101,6 +101,27 @@ def test_session_hints(headers: dict[str, str], cache_key: Any, hint: str | None
     assert session_hint(headers, cache_key, "hello") == hint
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Consumer 'api_key:AIzaSyD-9tSrke72PouQMnMX_a7eZSW0jkFMBWY' has been suspended.",
+         "Consumer 'api_key:[secret]' has been suspended."),
+        ("Incorrect API key provided: sk-proj-abc_DEF-0123456789. You can find it",
+         "Incorrect API key provided: [secret]. You can find it"),
+        (f"the token {JWT} has expired", "the token [secret] has expired"),
+        ("Bearer ya29.a0AfH6SMB_x-1 is no key", "Bearer [secret] is no key"),
+        ('{"api_key": "0123456789abcdef"}', '{"api_key": "[secret]"}'),
+        ("Received API Key = sk-...1234, Key Hash =abc", "Received API Key = sk-...1234, Key Hash =abc"),
+        ("API key not valid. Pass a valid API key.", "API key not valid. Pass a valid API key."),
+        ("the task-oriented disk-based risk-averse model", "the task-oriented disk-based risk-averse model"),
+    ],
+)  # fmt: skip
+def test_what_a_provider_repeats_of_a_secret_is_not_kept(said: str, kept: str) -> None:
+    observation = Observation()
+    observation.fail("PERMISSION_DENIED", said)
+    assert observation.error == f"PERMISSION_DENIED: {kept}"
+
+
 def test_one_cache_key_for_all_users_is_not_one_conversation() -> None:
     assert session_hint({}, "app", "first") != session_hint({}, "app", "second")
 

@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from pointsman.values import Credential, CredentialKind
 
 _JWT = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]*")
+# How keys and tokens of OpenAI, Anthropic and Google begin, and whatever else is called a key or a token.
+_SECRET = re.compile(
+    r"(?<![\w-])(?:sk-[\w-]{12,}|AIza[\w-]{12,}|AQ\.[\w-]{12,}|ya29\.[\w.-]{4,}|eyJ[\w-]*\.[\w-]+\.[\w-]*)"
+    r"|(?<=api_key:)[\w.-]{8,}|(?<=api_key\": \")[\w.-]{8,}|(?<=Bearer )[\w.~+/-]{16,}"
+)
 
 
 def bearer(headers: Mapping[str, str]) -> str:
@@ -34,3 +39,8 @@ def fingerprint(secret: str, salt: bytes) -> str:
     """16 hex digits that tell accounts apart; `salt`: the installation's secret; 64 bytes of it count."""
     data = secret.encode("utf-8", "surrogateescape")
     return hashlib.blake2b(data, digest_size=8, key=salt[:64]).hexdigest()
+
+
+def without_secrets(text: str) -> str:
+    """The text without keys and tokens. Errors repeat them: Google's name `Consumer 'api_key:AIza…'`."""
+    return _SECRET.sub("[secret]", text)

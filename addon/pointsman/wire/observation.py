@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pointsman.values import Usage
+from pointsman.wire.credentials import without_secrets
 
 ERROR_LIMIT: Final = 500  # characters kept of an error's message
 
@@ -41,8 +42,8 @@ class Observation:
         )
 
     def fail(self, kind: str, message: str) -> None:
-        """Note an error that the answer carries."""
-        self.error = f"{kind}: {message}"[:ERROR_LIMIT]
+        """Note an error that the answer carries; a secret that it repeats is left out."""
+        self.error = without_secrets(f"{kind}: {message}"[: 2 * ERROR_LIMIT])[:ERROR_LIMIT]
 
 
 def as_count(value: Any) -> int | None:
