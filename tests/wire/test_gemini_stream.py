@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pointsman.values import NO_CHANGES, Changes, Facts, Usage
 from pointsman.wire import marker, sse
-from pointsman.wire.gemini import ArrayTransform, StreamTransform, stream, strip
+from pointsman.wire.gemini import ArrayTransform, StreamTransform, read_facts, stream, strip
 from pointsman.wire.json_spans import Body
 from samples import FACTS
 
@@ -464,6 +464,16 @@ def test_any_bytes_pass_as_an_array(chunks: list[bytes]) -> None:
 
 
 # --- which of them ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/json"])
+def test_an_array_that_was_asked_for_is_read_as_one_and_never_held_back(content_type: str) -> None:
+    body = Body.parse(b"{}")
+    facts = read_facts(body, {}, "/v1beta/models/gemini-3.8-flash:streamGenerateContent", "generate")
+    machine = stream(content_type, facts, CHANGES)
+    assert machine is not None
+    assert b"".join(machine.feed(b'[{"candidates": [{"content": {}}]}')).startswith(b'[{"candidates"')
+    assert type(stream("text/event-stream", facts, CHANGES)) is StreamTransform
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,8 @@ def test_what_the_writer_writes_is_read_back() -> None:
 
 def test_an_answer_without_a_type_is_what_was_asked_for() -> None:
     assert is_event_stream("Text/Event-Stream; charset=utf-8", asked=False)
-    assert is_event_stream("", asked=True)
-    assert not is_event_stream("", asked=False)
+    for nothing in ("", "text/plain; charset=utf-8", "application/octet-stream"):
+        assert is_event_stream(nothing, asked=True)
+        assert not is_event_stream(nothing, asked=False)
+    assert not is_event_stream("text/html", asked=True)
     assert not is_event_stream("application/json", asked=True)

@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 
 EVENT_CAP_BYTES = 16 << 20
+UNTOLD = ("", "application/octet-stream", "text/plain")
+"""Types of answers that do not say what they are."""
 
 _BOM = b"\xef\xbb\xbf"
 _EOL = rb"(?:\r\n|\n|\r(?=[^\n]))"
@@ -150,6 +152,15 @@ def comment(text: str) -> bytes:
 
 
 def is_event_stream(content_type: str, *, asked: bool) -> bool:
-    """Whether an answer is in this format. ChatGPT's heads do not say: then it is if one was `asked` for."""
-    kind = content_type.partition(";")[0].strip().lower()
-    return kind == "text/event-stream" or (asked and not kind)
+    """Whether an answer is in this format.
+
+    ChatGPT's heads do not say, and those of some gateways say nothing with many words: then it is if one was
+    `asked` for. A stream that is taken for a whole answer would be held back until its end.
+    """
+    kind = media_type(content_type)
+    return kind == "text/event-stream" or (asked and kind in UNTOLD)
+
+
+def media_type(content_type: str) -> str:
+    """The type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()

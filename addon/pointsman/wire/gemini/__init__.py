@@ -145,10 +145,11 @@ def stream(
     content_type: str, facts: Facts, changes: Changes
 ) -> StreamTransform | ArrayTransform | None:
     """What follows a streamed answer; None for an answer that is read as a whole."""
-    if sse.is_event_stream(content_type, asked=facts.stream):
+    array = isinstance(facts, GeminiFacts) and facts.array
+    if sse.is_event_stream(content_type, asked=facts.stream and not array):
         return StreamTransform(changes, facts.choices)
-    kind = content_type.partition(";")[0].strip().lower()
-    return ArrayTransform(changes, facts.choices) if facts.stream and kind == "application/json" else None
+    is_array = facts.stream and sse.media_type(content_type) in ("application/json", *sse.UNTOLD)
+    return ArrayTransform(changes, facts.choices) if is_array else None
 
 
 # --- errors in this surface's shape -------------------------------------------------------
