@@ -17,6 +17,7 @@ from pointsman.wire import sse
 BYTE_BY_BYTE = 3000  # bytes of the longest stream that is fed like that
 RENAMED = frozenset({"model", "modelVersion", "x_router"})
 _MOVED = RENAMED | {"role"}  # a marker before the first words takes over how they begin
+_ASKED = RENAMED | {"usage"}
 _COUNT_LIMIT = 1 << 53
 _ERROR_LIMIT = 500
 _DIGITS = re.compile(r"\d+")
@@ -46,6 +47,9 @@ def _check(ground: Ground, data: bytes, kind: str, facts: Facts, changes: Change
     if not changes:
         require(out == data, "nothing to change, and changed", data, out)
         return
+    observed = _run(ground.surface.stream(kind, facts, Changes()), [data], Changes())
+    assert observed is not None
+    require(observed[1] == seen, "changing it changes what is observed", observed[1], seen)
     passed = _run(ground.surface.stream(kind, facts, Changes()), [out], Changes())
     if not changes.added:
         require(passed is not None, "what comes out is no stream")
@@ -148,8 +152,20 @@ def _compare(data: bytes, out: bytes, changes: Changes) -> None:
                 require(old.name == new.name, "an event has another name", old.raw, new.raw)
                 same = _decoded(old, RENAMED) == _decoded(new, RENAMED)
                 require(same, "an event says something else", old.raw, new.raw)
+    elif changes.marker_text is None:
+        _require_only_answers_gone(before, after)
     elif not changes.added:
         _require_all_there([text for event in before for text in _texts(event)], after, data, out)
+
+
+def _require_only_answers_gone(before: list[sse.Event], after: list[sse.Event]) -> None:
+    """What is left are the events that went in, in order; what went out of them told a usage."""
+    at = 0
+    for event in before:
+        same = at < len(after) and _decoded(event, _ASKED) == _decoded(after[at], _ASKED)
+        require(same or b"usage" in event.raw, "an event is lost that nobody asked for", event.raw)
+        at += same
+    require(at == len(after), "an event is made up", after[at : at + 1])
 
 
 def _texts(event: sse.Event) -> Iterator[str]:
