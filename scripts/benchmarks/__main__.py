@@ -1,7 +1,7 @@
 """Every figure of the design's budgets, from one run.
 
-    scripts/bench            about two minutes and a half
-    scripts/bench --quick    half a minute, fewer samples
+    scripts/bench            about four minutes
+    scripts/bench --quick    under a minute, fewer samples
     scripts/bench --json     for machines
 
 Provider, bare mitmproxy and mitmproxy with Pointsman are a process each; the client is this one. Every way
@@ -23,6 +23,7 @@ from mitmproxy import version
 from benchmarks import inprocess, latency, report
 from benchmarks.measure import resident_mib
 from benchmarks.report import Figure, Report, figure
+from benchmarks.traffic import ANTHROPIC, GEMINI, SURFACES, Traffic
 
 MS, US = 1e3, 1e6
 
@@ -40,7 +41,7 @@ QUICK = Size(rounds=50, sessions=1_000, repeats=inprocess.QUICK)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer samples, half a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, under a minute")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
@@ -57,7 +58,7 @@ def run(folder: Path, size: Size) -> Report:
     figures = [
         *report.added(rows, "mid tool loop", 1.0),
         *report.added(rows, "same prompt again", 1.0),
-        *report.added(rows, "model forced", 1.0),
+        *report.added(rows, latency.FORCED, 1.0),
         *report.added(rows, "fresh embedding", 10.0),
         *_parts(folder, size.repeats),
         *memory,
@@ -80,9 +81,8 @@ def run(folder: Path, size: Size) -> Report:
 
 
 def _through_proxies(place: latency.Ground, size: Size) -> tuple[list[report.WayRow], list[Figure]]:
-    _say(f"{size.rounds} rounds of 14 requests")
     started = resident_mib(place.routed_pid)
-    rows = report.way_rows(latency.measure(place, size.rounds))
+    rows = report.way_rows(latency.measure(place, size.rounds, _say))
     before = resident_mib(place.routed_pid)
     _say(f"{size.sessions} conversations")
     each = latency.start_sessions(place, size.sessions)
@@ -100,26 +100,52 @@ def _parts(folder: Path, repeats: inprocess.Repeats) -> list[Figure]:
     _say("parts, in this process")
     small, big = (inprocess.scoring(folder, k, models, repeats) for k, models in ((40, 15), (512, 100)))
     longest = inprocess.embedding(256, repeats)
-    large = inprocess.large(folder, repeats)
-    stream = inprocess.stream(folder, repeats)
     waiting, awaited = inprocess.store(folder, repeats)
-    whole = f"{large.size // 1000} KB agent request"
     return [
         figure("cluster decision, K=40 × 15 models", "µs", small, US, 50),
         figure("cluster decision, K=512 × 100 models", "µs", big, US),
         figure("embedding a new text of 128 tokens", "ms", inprocess.embedding(128, repeats), MS),
         figure("embedding a new text of 256 tokens, the most that counts", "ms", longest, MS),
-        figure(f"{whole}: parse, facts, strip, model", "ms", large.rewrite, MS, 15),
-        figure("… and every parameter adapted to a lesser model", "ms", large.adapt, MS, 15),
-        figure("… with a marker in each of its 100 answers", "ms", large.marked, MS, 15),
-        figure("… all that is done before it is sent on", "ms", large.hook, MS, 15),
-        figure("stream chunk after the marker, one event each", "µs", stream.marker, US, 5),
-        figure("… without a text marker", "µs", stream.comment, US, 5),
-        figure("… one byte each", "µs", stream.bytewise, US, 5),
-        figure("… as mitmproxy calls it", "µs", stream.hook, US, 5),
+        *(one for traffic in SURFACES for one in _requests(folder, traffic, repeats)),
+        *(one for traffic in SURFACES for one in _streams(folder, traffic, repeats)),
         figure("decision and outcome committed, waiting", "ms", waiting, MS),
         figure("decision and outcome committed, awaited in the event loop", "ms", awaited, MS),
     ]
+
+
+def _requests(folder: Path, traffic: Traffic, repeats: inprocess.Repeats) -> list[Figure]:
+    large = inprocess.large(traffic, repeats)
+    whole = f"{large.size // 1000} KB agent request, {traffic.surface}"
+    figures = [
+        figure(f"{whole}: read, strip, model", "ms", large.rewrite, MS, 15),
+        figure("… and every parameter adapted to a lesser model", "ms", large.adapt, MS, 15),
+    ]
+    if traffic is ANTHROPIC:
+        marked = inprocess.all_marked(traffic, repeats)
+        hook = inprocess.hook(folder, traffic, repeats)
+        figures += [
+            figure("… with a marker in each of its 100 answers", "ms", marked, MS, 15),
+            figure("… all that is done before it is sent on", "ms", hook, MS, 15),
+        ]
+    return figures
+
+
+def _streams(folder: Path, traffic: Traffic, repeats: inprocess.Repeats) -> list[Figure]:
+    marked, plain = (inprocess.stream(traffic, repeats, marked=marked) for marked in (True, False))
+    figures = [
+        figure(f"stream chunk after the marker, {traffic.surface}", "µs", marked, US, 5),
+        figure("… without a text marker", "µs", plain, US, 5),
+    ]
+    if traffic is ANTHROPIC:
+        bytewise = inprocess.bytewise_stream(traffic, repeats)
+        hook = inprocess.stream_hook(folder, traffic, repeats)
+        figures += [
+            figure("… one byte each", "µs", bytewise, US, 5),
+            figure("… as mitmproxy calls it", "µs", hook, US, 5),
+        ]
+    if traffic is GEMINI:
+        figures.append(figure("… one JSON array instead", "µs", inprocess.array_stream(repeats), US, 5))
+    return figures
 
 
 def _nobodys(folder: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import struct
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,17 +24,18 @@ from pointsman.options import build
 from pointsman.scoring import cluster
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.store import Store
-from pointsman.surface import surfaces
+from pointsman.surface import Transform, surfaces
 from pointsman.values import Changes, CredentialKind, Decision, Outcome, TurnKind, Usage
-from pointsman.wire import anthropic, marker
+from pointsman.wire import marker
 from pointsman.wire.json_spans import Body
+from pointsman.wire.observation import Observation
 
-from benchmarks import bodies
 from benchmarks.measure import seconds, seconds_each, seconds_per_item
+from benchmarks.texts import prompt
+from benchmarks.traffic import ANTHROPIC, GEMINI, Traffic
+from benchmarks.traffic.base import ANSWERS, REASON, Streamed
 
 DIM = 384
-HEADERS = {"x-api-key": "sk-ant-api03-bench", "user-agent": "claude-cli/2.1.0 (external, cli)"}
-_FIELDS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _bundle(folder: Path, k: int, models: int) -> Bundle:
 def embedding(tokens: int, repeats: Repeats) -> list[float]:
     """Seconds of one new text of that many tokens."""
     embedder = Embedder(paths.bundles_dir() / "embedder")
-    texts = (bodies.prompt(seed, tokens) for seed in itertools.count(50_000))
+    texts = (prompt(seed, tokens) for seed in itertools.count(50_000))
     return seconds(lambda: embedder.embed(next(texts)), repeats.long)
 
 
@@ -118,48 +120,62 @@ class Large:
     size: int
     rewrite: list[float]  # parse, facts, strip, model
     adapt: list[float]  # the same, made to fit a model that lacks much
-    marked: list[float]  # as rewrite, with a marker in every answer of the history
-    hook: list[float]  # the whole of `request`: credential, session, decision, outgoing request
 
 
-def large(folder: Path, repeats: Repeats) -> Large:
-    data, marked = bodies.agent(10), bodies.agent(bodies.AGENT_MESSAGES // 2)
+def large(traffic: Traffic, repeats: Repeats) -> Large:
+    data = traffic.agent()
     return Large(
         size=len(data),
-        rewrite=seconds(lambda: _rewrite(data, adapted=False), repeats.long),
-        adapt=seconds(lambda: _rewrite(data, adapted=True), repeats.long),
-        marked=seconds(lambda: _rewrite(marked, adapted=False), repeats.long),
-        hook=_hook(folder, data, repeats),
+        rewrite=seconds(lambda: _rewrite(traffic, data, adapted=False), repeats.long),
+        adapt=seconds(lambda: _rewrite(traffic, data, adapted=True), repeats.long),
     )
 
 
-_TARGET = Catalogue.load().resolve(bodies.SERVED)
+def all_marked(traffic: Traffic, repeats: Repeats) -> list[float]:
+    """As `Large.rewrite`, with a marker in every answer of the history."""
+    data = traffic.agent(ANSWERS)
+    return seconds(lambda: _rewrite(traffic, data, adapted=False), repeats.long)
 
 
-def _rewrite(data: bytes, *, adapted: bool) -> bytes:
-    assert _TARGET
+_MODELS = Catalogue.load()
+
+
+def _rewrite(traffic: Traffic, data: bytes, *, adapted: bool) -> bytes:
+    surface, target = surfaces()[traffic.surface], _MODELS.resolve(traffic.served)
+    assert target
     body = Body.parse(data)
-    stripped = anthropic.strip(body)
-    facts = anthropic.read_facts(body, HEADERS, "/", "generate")
+    stripped = surface.strip(body)
+    path = traffic.path(True)
+    facts = surface.read_facts(body, traffic.headers, path, "generate")
     if adapted:
-        anthropic.adapt(body, replace(facts, thinking_default="off"), _TARGET)
-    anthropic.set_model(body, "/", bodies.SERVED)
-    if not stripped:
-        raise RuntimeError("no marker was found in the request")
-    return body.render()
+        facts = replace(facts, thinking_default=_thinking_default(traffic))
+        if surface.ineligible(facts, target) or not surface.adapt(body, facts, target):
+            raise RuntimeError(f"{traffic.surface}: nothing was adapted to {traffic.served}")
+    path = surface.set_model(body, path, traffic.served)
+    made = body.render()
+    if not stripped or traffic.asked_model(path, made) != traffic.served:
+        raise RuntimeError(f"{traffic.surface}: no marker was found in the request, or its model not set")
+    return made
 
 
-def _hook(folder: Path, data: bytes, repeats: Repeats) -> list[float]:
+def _thinking_default(traffic: Traffic) -> str | None:
+    requested = _MODELS.resolve(traffic.requested)
+    assert requested
+    given: str | None = requested.capabilities.get("thinking_default")
+    return given
+
+
+def hook(folder: Path, traffic: Traffic, repeats: Repeats) -> list[float]:
     """Everything between the client's last byte and ours, mid tool loop."""
     engine = Engine.open(build(_Options(str(folder / "hook.sqlite"))))
-    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", data, http.Headers(_FIELDS))
+    request = _request(traffic, traffic.agent())
     loop = asyncio.new_event_loop()
 
     async def embed(text: str) -> Vector:
         raise RuntimeError("a tool loop needs no vector")
 
     async def once() -> None:
-        action = Action(surfaces()["anthropic"], "generate", engine, request, "client", 0.0)
+        action = Action(surfaces()[traffic.surface], "generate", engine, request, "client", 0.0)
         action.outgoing(await action.decide(embed))
 
     try:
@@ -169,6 +185,12 @@ def _hook(folder: Path, data: bytes, repeats: Repeats) -> list[float]:
         engine.close()
 
 
+def _request(traffic: Traffic, data: bytes) -> http.Request:
+    fields = [(name.encode(), value.encode()) for name, value in traffic.headers.items()]
+    url = f"https://{traffic.host}{traffic.path(True)}"
+    return http.Request.make("POST", url, data, http.Headers(fields))
+
+
 @dataclass(frozen=True, slots=True)
 class _Options:
     router_db: str
@@ -176,68 +198,94 @@ class _Options:
 
 # --- a stream -----------------------------------------------------------------------------
 
-MARKER = marker.make(bodies.SERVED, "best for this kind of prompt")
 DELTAS = 500
+_SSE = "text/event-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Seconds per chunk after the marker, one event a chunk unless it says bytes."""
-
-    marker: list[float]  # text marker: every event is renumbered
-    comment: list[float]  # no text marker: events only pass
-    bytewise: list[float]  # one byte a chunk, renumbered
-    hook: list[float]  # the function that mitmproxy calls for each chunk
+def stream(traffic: Traffic, repeats: Repeats, *, marked: bool) -> list[float]:
+    """Seconds per chunk after the marker, or where it would stand, one event a chunk."""
+    streamed = traffic.stream(DELTAS)
+    return [_stream(traffic, streamed, marked=marked) for _ in range(repeats.long)]
 
 
-def stream(folder: Path, repeats: Repeats) -> Stream:
+def array_stream(repeats: Repeats) -> list[float]:
+    """The same for Gemini's stream that is one JSON array, which has no marker."""
+    streamed = GEMINI.array(DELTAS)
+    return [_stream(GEMINI, streamed, marked=False, array=True) for _ in range(repeats.long)]
+
+
+def bytewise_stream(traffic: Traffic, repeats: Repeats) -> list[float]:
+    """The same with a marker, one byte a chunk."""
+    streamed = traffic.stream(DELTAS)
+    bytes_ = [bytes([byte]) for byte in b"".join(streamed.deltas[:50])]
+    streamed = replace(streamed, deltas=[streamed.deltas[0], *bytes_])
     few = max(repeats.long // 5, 10)
-    store = Store(folder / "stream.sqlite")
+    return [_stream(traffic, streamed, marked=True) for _ in range(few)]
+
+
+def _stream(traffic: Traffic, streamed: Streamed, *, marked: bool, array: bool = False) -> float:
+    transform = _transform(traffic, marked=marked, array=array)
+    begun = _begin(transform.feed, streamed)
+    taken = seconds_per_item(transform.feed, streamed.deltas[1:])
+    last = [streamed.deltas[-1], *streamed.tail] if len(streamed.deltas[-1]) > 1 else streamed.tail
+    rest = b"".join(piece for chunk in last for piece in transform.feed(chunk))
+    rest += b"".join(transform.flush())
+    _check(traffic, begun, rest, transform.observation, marked=marked)
+    return taken
+
+
+def _begin(feed: Callable[[bytes], list[bytes]], streamed: Streamed) -> bytes:
+    """What comes until the marker is out."""
+    return b"".join(piece for chunk in [*streamed.head, streamed.deltas[0]] for piece in feed(chunk))
+
+
+def _transform(traffic: Traffic, *, marked: bool, array: bool) -> Transform:
+    surface, path = surfaces()[traffic.surface], GEMINI.array_path() if array else traffic.path(True)
+    body = Body.parse(traffic.turn("x", stream=True))
+    facts = surface.read_facts(body, traffic.headers, path, "generate")
+    asked = frozenset(item.parameter for item in surface.ask(body, facts))
+    text = marker.make(traffic.served, REASON) if marked else None
+    comment = None if marked or traffic is GEMINI else "comment"
+    changes = Changes(traffic.requested, text, comment, {"decision": "x"}, asked)
+    made = surface.stream("application/json" if array else _SSE, facts, changes)
+    assert made
+    return made
+
+
+def _check(traffic: Traffic, begun: bytes, rest: bytes, seen: Observation, *, marked: bool) -> None:
+    """Was done what is timed: the marker shown or not, the model renamed, the end and its usage seen?"""
+    shown = marker.SENTINEL.encode() in begun
+    renamed = traffic.names(traffic.requested, begun) and not traffic.names(traffic.served, begun + rest)
+    if shown != marked or not renamed:
+        raise RuntimeError(f"{traffic.surface}: the stream was not changed as it should be")
+    if not (seen.complete and seen.answered_model == traffic.served and seen.output_tokens):
+        raise RuntimeError(f"{traffic.surface}: the stream was not observed")
+
+
+def stream_hook(folder: Path, traffic: Traffic, repeats: Repeats) -> list[float]:
+    """Seconds per chunk of the function that mitmproxy calls."""
+    made = Store(folder / "stream.sqlite")
     try:
-        return Stream(
-            marker=[_stream(_transform(MARKER), False) for _ in range(repeats.long)],
-            comment=[_stream(_transform(None), False) for _ in range(repeats.long)],
-            bytewise=[_stream(_transform(MARKER), True) for _ in range(few)],
-            hook=[_stream_hook(store) for _ in range(repeats.long)],
-        )
+        return [_stream_hook(made, traffic) for _ in range(repeats.long)]
     finally:
-        store.close()
+        made.close()
 
 
-def _transform(text: str | None) -> anthropic.StreamTransform:
-    comment = None if text else "comment"
-    return anthropic.StreamTransform(Changes(bodies.REQUESTED, text, comment, {"decision": "x"}))
-
-
-def _chunks(bytewise: bool) -> tuple[list[bytes], list[bytes]]:
-    """What comes until the marker is out, and the deltas after it."""
-    events = bodies.stream_events(DELTAS)
-    head, deltas = events[:4], events[4 : DELTAS + 3]
-    return head, [bytes([byte]) for byte in b"".join(deltas[:50])] if bytewise else deltas
-
-
-def _stream(transform: anthropic.StreamTransform, bytewise: bool) -> float:
-    head, rest = _chunks(bytewise)
-    for chunk in head:
-        transform.feed(chunk)
-    return seconds_per_item(transform.feed, rest)
-
-
-def _stream_hook(store: Store) -> float:
+def _stream_hook(store: Store, traffic: Traffic) -> float:
     decision = replace(decision_of(next(_ids)), marker="text")
-    facts = anthropic.read_facts(Body.parse(bodies.short("x")), HEADERS, "/", "generate")
-    answer = Answer(decision, facts, surfaces()["anthropic"], store, Catalogue.load(), lambda: 0.0, 0.0, str)
-    request = http.Request.make("POST", "https://api.anthropic.com/v1/messages", b"", http.Headers(_FIELDS))
+    surface = surfaces()[traffic.surface]
+    body = Body.parse(traffic.short("x"))
+    facts = surface.read_facts(body, traffic.headers, traffic.path(True), "generate")
+    answer = Answer(decision, facts, surface, store, _MODELS, lambda: 0.0, 0.0, str)
     flow = http.HTTPFlow(None, None)  # type: ignore[arg-type]
-    flow.request = request
-    flow.response = http.Response.make(200, b"", {"content-type": "text/event-stream"})
+    flow.request = _request(traffic, b"")
+    flow.response = http.Response.make(200, b"", {"content-type": _SSE})
     asyncio.run(answer.head(flow))
     feed = flow.response.stream
     assert callable(feed)
-    head, rest = _chunks(False)
-    for chunk in head:
-        feed(chunk)
-    return seconds_per_item(feed, rest)
+    streamed = traffic.stream(DELTAS)
+    _begin(feed, streamed)
+    return seconds_per_item(feed, streamed.deltas[1:])
 
 
 # --- the store ----------------------------------------------------------------------------
@@ -279,14 +327,14 @@ def decision_of(number: int) -> Decision:
         session=f"{number % 500:032x}",
         credential_kind=CredentialKind.API_KEY,
         credential_fingerprint="00ff" * 4,
-        requested_model=bodies.REQUESTED,
-        served_model=bodies.SERVED,
+        requested_model=ANTHROPIC.requested,
+        served_model=ANTHROPIC.served,
         previous_model=None,
         provider="anthropic",
         host="api.anthropic.com",
         stream=True,
         strategy="cluster",
-        reason="best for this kind of prompt",
+        reason=REASON,
         clusters=((3, 0.6), (7, 0.5), (1, 0.4), (9, 0.3)),
         marker="text",
     )

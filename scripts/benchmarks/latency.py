@@ -14,50 +14,35 @@ from pathlib import Path
 
 from provider.proxy import SubprocessProxy, trust
 
-from benchmarks import bodies
 from benchmarks.measure import cpu_seconds
-from benchmarks.upstream import OTHER, PROVIDER, Upstream
+from benchmarks.texts import prompt
+from benchmarks.traffic import ANTHROPIC, OTHERS, Traffic
+from benchmarks.upstream import ASKED, OTHER, Upstream
 
+BASE, BARE, FORCED = "direct", "bare mitmproxy", "model forced"
 WARM_UP_ROUNDS = 10
 SETTLE_S = 0.001  # what a proxy does after the last byte is not to fall into the next exchange
 
 _STREAMING = Path(__file__).with_name("streaming.py")
-# As many as a real client sends, since every one of them is read.
-_HEADERS = {
-    "accept": "application/json",
-    "anthropic-version": "2023-06-01",
-    "anthropic-beta": "interleaved-thinking-2025-05-14,context-management-2025-06-27",
-    "content-type": "application/json",
-    "user-agent": "claude-cli/2.1.0 (external, cli)",
-    "x-api-key": "sk-ant-api03-bench",
-    "x-app": "cli",
-    "x-stainless-arch": "x64",
-    "x-stainless-helper-method": "stream",
-    "x-stainless-lang": "js",
-    "x-stainless-os": "Linux",
-    "x-stainless-package-version": "0.70.0",
-    "x-stainless-retry-count": "0",
-    "x-stainless-runtime": "node",
-    "x-stainless-runtime-version": "v24.3.0",
-    "x-stainless-timeout": "600",
-    "accept-language": "*",
-    "sec-fetch-mode": "cors",
-}
+Connect = Callable[[], http.client.HTTPSConnection]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Way:
     """One way to the provider. `body` gives the bytes of round n, streamed or not.
 
-    `strategy` and `reason` are what the router must have said, lest something else be measured.
+    `strategy` and `served` are what the router must have decided, lest something else be measured; with
+    `served` the answer must show it, too.
     """
 
     name: str
-    connect: Callable[[], http.client.HTTPSConnection]
+    traffic: Traffic
+    connect: Connect
     body: Callable[[int, bool], bytes]
     pid: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     strategy: str | None = None
+    served: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +54,7 @@ class Exchange:
     cpu: float | None
 
 
-Samples = dict[tuple[str, bool], list[Exchange]]  # (way, streamed) → one exchange per round
+Samples = dict[tuple[Way, bool], list[Exchange]]  # (way, streamed) → one exchange per round
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,40 +86,60 @@ def ground(folder: Path) -> Iterator[Ground]:
 
 
 def ways(place: Ground) -> list[Way]:
-    fresh = itertools.count(1)
-    remembered = bodies.prompt(0)
+    return [*_anthropic(place), *(way for traffic in OTHERS for way in _forced(place, traffic))]
+
+
+def _anthropic(place: Ground) -> list[Way]:
+    """Every kind of decision, and a host that is no provider's."""
+    traffic, fresh = ANTHROPIC, itertools.count(1)
+    remembered = prompt(0)
 
     def first_turn(round: int, stream: bool) -> bytes:
-        return bodies.turn(remembered, stream=stream)
+        return traffic.turn(remembered, stream=stream)
 
     def new_prompt(round: int, stream: bool) -> bytes:
-        return bodies.turn(bodies.prompt(next(fresh)), stream=stream)
+        return traffic.turn(prompt(next(fresh)), stream=stream)
 
     def mid_loop(round: int, stream: bool) -> bytes:
-        return bodies.tool_loop(remembered, stream=stream)
+        return traffic.tool_loop(remembered, stream=stream)
 
-    through = _through(place.routed, PROVIDER)
-    pid = place.routed_pid
-    bare_pid = place.bare.process.pid if place.bare.process else None
+    direct, bare, forced = _forced(place, traffic)
+    through, pid = forced.connect, place.routed_pid
+    aside = _through(place.routed, OTHER, place.upstream.ca_file)
     return [
-        Way("direct", _direct(place.upstream), first_turn),
-        Way("bare mitmproxy", _through(place.bare, PROVIDER), first_turn, bare_pid),
-        Way("fresh embedding", through, new_prompt, pid, strategy="cluster"),
-        Way("same prompt again", through, first_turn, pid, strategy="cluster"),
-        Way("mid tool loop", through, mid_loop, pid, strategy="sticky"),
-        Way("model forced", through, first_turn, pid, {"x-router-model": bodies.SERVED}, strategy="fixed"),
-        Way("pass-through host", _through(place.routed, OTHER, place.upstream.ca_file), first_turn, pid),
+        direct,
+        bare,
+        Way("fresh embedding", traffic, through, new_prompt, pid, strategy="cluster"),
+        Way("same prompt again", traffic, through, first_turn, pid, strategy="cluster"),
+        Way("mid tool loop", traffic, through, mid_loop, pid, strategy="sticky"),
+        forced,
+        Way("pass-through host", traffic, aside, first_turn, pid),
     ]
 
 
-def _direct(upstream: Upstream) -> Callable[[], http.client.HTTPSConnection]:
+def _forced(place: Ground, traffic: Traffic) -> tuple[Way, Way, Way]:
+    """The same first turn without a proxy, through a bare one, and with a model forced by a header."""
+    made = {stream: traffic.turn(prompt(0), stream=stream) for stream in (False, True)}
+
+    def first_turn(round: int, stream: bool) -> bytes:
+        return made[stream]
+
+    header = {"x-router-model": traffic.served}
+    bare, routed = _through(place.bare, traffic.host), _through(place.routed, traffic.host)
+    bare_pid = place.bare.process.pid if place.bare.process else None
+    return (
+        Way(BASE, traffic, _direct(place.upstream, traffic.host), first_turn),
+        Way(BARE, traffic, bare, first_turn, bare_pid),
+        Way(FORCED, traffic, routed, first_turn, place.routed_pid, header, "fixed", traffic.served),
+    )
+
+
+def _direct(upstream: Upstream, host: str) -> Connect:
     context = trust(upstream.ca_file)
-    return lambda: http.client.HTTPSConnection(PROVIDER, context=context, timeout=30)
+    return lambda: http.client.HTTPSConnection(host, context=context, timeout=30)
 
 
-def _through(
-    proxy: SubprocessProxy, host: str, ca_file: Path | None = None
-) -> Callable[[], http.client.HTTPSConnection]:
+def _through(proxy: SubprocessProxy, host: str, ca_file: Path | None = None) -> Connect:
     context: ssl.SSLContext = trust(ca_file or proxy.ca_file)
 
     def connect() -> http.client.HTTPSConnection:
@@ -145,51 +150,68 @@ def _through(
     return connect
 
 
-def measure(place: Ground, rounds: int) -> Samples:
+def measure(place: Ground, rounds: int, say: Callable[[str], None]) -> Samples:
     """Ask every way once a round, streamed and not, in an order that changes from round to round."""
     chosen = random.Random(1)
     asked = [(way, stream) for way in ways(place) for stream in (False, True)]
-    samples: Samples = {(way.name, stream): [] for way, stream in asked}
+    samples: Samples = {pair: [] for pair in asked}
+    say(f"{rounds} rounds of {len(asked)} requests")
     with ExitStack() as stack, place.upstream.reachable():
-        open_ = {id(way): way.connect() for way, stream in asked if stream}
+        open_ = {way: way.connect() for way, stream in asked if stream}
         for connection in open_.values():
             stack.callback(connection.close)
         for number in range(WARM_UP_ROUNDS + rounds):
             # The tool loop goes on with the model that the turn before it was served with.
             order = asked if number == 0 else chosen.sample(asked, len(asked))
             for way, stream in order:
-                exchange = _exchange(open_[id(way)], way, way.body(number, stream))
+                exchange = _exchange(open_[way], way, stream, way.body(number, stream))
                 if number >= WARM_UP_ROUNDS:
-                    samples[way.name, stream].append(exchange)
+                    samples[way, stream].append(exchange)
     return samples
 
 
-def _exchange(connection: http.client.HTTPSConnection, way: Way, body: bytes) -> Exchange:
+def _exchange(connection: http.client.HTTPSConnection, way: Way, stream: bool, body: bytes) -> Exchange:
+    path, headers = way.traffic.path(stream), {**way.traffic.headers, **way.headers}
     cpu = cpu_seconds(way.pid) if way.pid else None
     start = time.perf_counter()
-    connection.request("POST", "/v1/messages", body, {**_HEADERS, **way.headers})
+    connection.request("POST", path, body, headers)
     response = connection.getresponse()
-    response.read(1)
+    answer = response.read(1)
     first = time.perf_counter()
-    response.read()
+    answer += response.read()
     last = time.perf_counter()
     time.sleep(SETTLE_S)
     after = cpu_seconds(way.pid) if way.pid else None
+    if trouble := _trouble(way, stream, response, answer):
+        raise RuntimeError(f"{way.traffic.surface}, {way.name}: {trouble}")
+    return Exchange(first - start, last - start, None if cpu is None or after is None else after - cpu)
+
+
+def _trouble(way: Way, stream: bool, response: http.client.HTTPResponse, answer: bytes) -> str:
+    """What was otherwise than the way says, "" if nothing was."""
     said = response.headers.get("x-router-strategy")
     if response.status != 200 or said != way.strategy:
-        raise RuntimeError(f"{way.name}: status {response.status}, strategy {said!r}, not {way.strategy!r}")
-    return Exchange(first - start, last - start, None if cpu is None or after is None else after - cpu)
+        return f"status {response.status}, strategy {said!r}, not {way.strategy!r}"
+    asked = response.headers.get(ASKED)
+    believed = response.headers.get("x-router-model", way.traffic.requested)
+    if asked != (way.served or believed):
+        return f"the provider was asked for {asked!r}, not for {way.served or believed!r}"
+    if way.served is None:
+        return ""
+    if not way.traffic.names(way.traffic.requested, answer):
+        return f"the answer does not name {way.traffic.requested!r}"
+    return "" if way.traffic.shows_marker(answer, stream) else "the answer shows no marker"
 
 
 def start_sessions(place: Ground, count: int) -> float:
     """That many new conversations through the routed proxy, one request each; seconds per request."""
     with place.upstream.reachable():
-        connection = _through(place.routed, PROVIDER)()
+        connection = _through(place.routed, ANTHROPIC.host)()
         before = time.perf_counter()
         for number in range(count):
-            text = bodies.prompt(-1 - number, 24)
-            headers = {**_HEADERS, "x-session-id": f"bench-{number}"}
-            connection.request("POST", "/v1/messages", bodies.short(text), headers)
+            body = ANTHROPIC.short(prompt(-1 - number, 24))
+            headers = {**ANTHROPIC.headers, "x-session-id": f"bench-{number}"}
+            connection.request("POST", ANTHROPIC.path(True), body, headers)
             response = connection.getresponse()
             response.read()
             said = response.headers.get("x-router-strategy")

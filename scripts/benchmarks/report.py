@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from benchmarks.latency import Exchange, Samples
+from benchmarks.latency import BARE, BASE, Exchange, Samples, Way
 from benchmarks.measure import median, quantile
 
-BASE, BARE = "direct", "bare mitmproxy"
 NOISY_LOAD = 1.0
 
 
@@ -43,6 +42,7 @@ def figure(
 class WayRow:
     """One way, streamed or not: milliseconds to the first and the last byte, and of the proxy's CPU."""
 
+    surface: str
     way: str
     streamed: bool
     first_p50: float
@@ -58,20 +58,27 @@ def way_rows(samples: Samples) -> list[WayRow]:
     return [_way_row(way, streamed, samples) for way, streamed in samples]
 
 
-def _way_row(way: str, streamed: bool, samples: Samples) -> WayRow:
+def _way_row(way: Way, streamed: bool, samples: Samples) -> WayRow:
+    """Compared with the other ways of the same surface."""
     exchanges = samples[way, streamed]
+    same = {
+        other.name: found
+        for (other, stream), found in samples.items()
+        if other.traffic is way.traffic and stream == streamed
+    }
     first, last = [one.first * 1e3 for one in exchanges], [one.last * 1e3 for one in exchanges]
     cpu = [one.cpu * 1e3 for one in exchanges if one.cpu is not None]
     return WayRow(
-        way=way,
+        surface=way.traffic.surface,
+        way=way.name,
         streamed=streamed,
         first_p50=median(first),
         first_p99=quantile(first, 0.99),
         last_p50=median(last),
         last_p99=quantile(last, 0.99),
         cpu_p50=median(cpu) if cpu else None,
-        over_direct=_added(exchanges, samples[BASE, streamed]),
-        over_bare=_added(exchanges, samples[BARE, streamed]),
+        over_direct=_added(exchanges, same[BASE]),
+        over_bare=_added(exchanges, same[BARE]),
     )
 
 
@@ -81,12 +88,16 @@ def _added(ours: Sequence[Exchange], theirs: Sequence[Exchange]) -> float:
 
 
 def added(rows: Sequence[WayRow], way: str, budget: float) -> list[Figure]:
-    """What a way adds to bare mitmproxy, as figures with a budget in milliseconds."""
+    """What a way adds to bare mitmproxy on each surface, as figures with a budget in milliseconds."""
     return [
-        Figure(f"added: {way}, {'stream' if row.streamed else 'body'}", "ms", row.over_bare, None, budget)
+        Figure(f"added: {_kind(row)}, {row.surface}", "ms", row.over_bare, None, budget)
         for row in rows
         if row.way == way
     ]
+
+
+def _kind(row: WayRow) -> str:
+    return f"{row.way}, {'stream' if row.streamed else 'body'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +127,15 @@ def _way_lines(rows: Sequence[WayRow]) -> list[str]:
         "ms, 30 KB request over kept-alive TLS      first byte      last byte   proxy     last byte over",
         "                                          p50    p99     p50    p99     CPU     direct mitmproxy",
     ]
+    surface = ""
     for row in rows:
+        if row.surface != surface:
+            surface = row.surface
+            lines.append(surface)
         cpu = "     –" if row.cpu_p50 is None else f"{row.cpu_p50:6.2f}"
         kind = "stream" if row.streamed else "body"
         lines.append(
-            f"{row.way:<28}{kind:<8}{row.first_p50:8.2f}{row.first_p99:7.2f}{row.last_p50:8.2f}"
+            f"  {row.way:<26}{kind:<8}{row.first_p50:8.2f}{row.first_p99:7.2f}{row.last_p50:8.2f}"
             f"{row.last_p99:7.2f}  {cpu}  {row.over_direct:+9.2f} {row.over_bare:+9.2f}"
         )
     return lines
@@ -144,9 +159,9 @@ def noise_notes(rows: Sequence[WayRow], load: float) -> list[str]:
         notes.append(f"the machine was busy before the run (load {load:.2f}): trust ratios, not figures")
     for row in rows:
         if row.way == BASE and row.last_p99 > 4 * row.last_p50:
-            kind = "streamed" if row.streamed else "whole"
+            kind = f"{row.surface}, {'streamed' if row.streamed else 'whole'} answers"
             notes.append(
-                f"direct p99 is {row.last_p99 / row.last_p50:.0f} times its p50 ({kind} answers): other work "
+                f"direct p99 is {row.last_p99 / row.last_p50:.0f} times its p50 ({kind}): other work "
                 "ran beside it, and the p99 figures tell of that more than of the proxy"
             )
     return notes

@@ -9,7 +9,6 @@ checks would cost more than what is measured here.
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ from provider.certs import make_authority
 from provider.resolve import Addresses
 from provider.server import HttpServer, Reply, Request
 
-from benchmarks import bodies
+from benchmarks.traffic import SURFACES, Traffic
 
-PROVIDER, OTHER = "api.anthropic.com", "plain.example"
-HOSTS = (PROVIDER, OTHER)
+OTHER = "plain.example"  # no provider's host; Anthropic's answers come from there too
+HOSTS = (*sorted({traffic.host for traffic in SURFACES}), OTHER)
+ASKED = "x-bench-model"  # of the answer: which model the provider was asked for
 
-_EVENTS = bodies.stream_events()
-_BODY = json.dumps(bodies.message("The train leaves from platform nine. " * 4)).encode()
+_EVENTS = {traffic.surface: list(traffic.stream()) for traffic in SURFACES}
+_BODY = {traffic.surface: traffic.answer() for traffic in SURFACES}
 
 
 @dataclass
@@ -59,16 +59,23 @@ class Upstream:
 
 
 async def answer(request: Request, reply: Reply) -> None:
-    head = [("request-id", "req_bench"), ("server", "cloudflare")]
-    if b'"stream":true' in request.body:
+    traffic = _traffic(request.path)
+    asked = traffic.asked_model(request.path, request.body)
+    head = [("request-id", "req_bench"), ("server", "cloudflare"), (ASKED, asked)]
+    if traffic.streams(request.path, request.body):
         await reply.start(200, [("content-type", "text/event-stream; charset=utf-8"), *head])
-        for event in _EVENTS:
+        for event in _EVENTS[traffic.surface]:
             await reply.send(event)
     else:
-        length = ("content-length", str(len(_BODY)))
+        body = _BODY[traffic.surface]
+        length = ("content-length", str(len(body)))
         await reply.start(200, [("content-type", "application/json"), length, *head])
-        await reply.send(_BODY)
+        await reply.send(body)
     await reply.end()
+
+
+def _traffic(path: str) -> Traffic:
+    return next(traffic for traffic in SURFACES if traffic.takes(path))
 
 
 async def serve(folder: Path) -> None:
