@@ -17,6 +17,7 @@ from pointsman.wire import marker
 from pointsman.wire.json_spans import MAX_MEMBERS, Body
 
 LONGEST_NUMBER = 1000  # digits of a whole number; int() itself refuses more than 4,300
+LONGEST_TOLD = 160  # characters of an adaptation's values: a shortened one and how many there were
 DEEPEST = 60  # nesting that must be understood; real requests have some fifteen levels
 SECRET = "sk-fuzz-Zb3xW9qLrT7uKp2mVn5c"
 
@@ -174,7 +175,8 @@ def require_declared(before: bytes, after: bytes, done: Sequence[Adaptation], ve
     """Every member that differs is named by an adaptation, and all others are there byte for byte."""
     for item in done:
         require(item.verb in verbs, "an adaptation with a verb that is none of its kind", item)
-        require(len(item.before) <= 120 and len(item.after) <= 120, "an adaptation of great length", item)
+        told = max(len(item.parameter), len(item.before), len(item.after))
+        require(told <= LONGEST_TOLD, "an adaptation of great length", item)
         require(storable(f"{item.before}{item.after}"), "an adaptation that cannot be stored", item)
     if not done:
         require(before == after, "changed without saying so", before, after)
