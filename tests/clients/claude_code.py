@@ -83,12 +83,12 @@ def _shown(block: Mapping[str, Any]) -> str:
     return f"{block['type']} {block.get('text') or block.get('input', '')}"
 
 
-LOOK, DATE = look(ClaudeCode.run("cat timetable.txt")), look(ClaudeCode.run("date"))
+LOOK, COUNT = look(ClaudeCode.run("cat timetable.txt")), look(ClaudeCode.run("wc -l timetable.txt"))
 CALL = Answer((ClaudeCode.run("date"),))
 THOUGHTLESS = unthought(say("09:40"))
 
 ClaudeCode.scenarios = (
-    Scenario("plain", (Turn(ASK, (LOOK, say("09:12")), resume=""), Turn(THANKS, (DATE, say("09:40"))))),
+    Scenario("plain", (Turn(ASK, (LOOK, say("09:12")), resume=""), Turn(THANKS, (COUNT, say("09:40"))))),
     Scenario(
         "429 with retry-after",
         (
@@ -149,7 +149,7 @@ ClaudeCode.scenarios = (
         (
             Turn(ASK, (LOOK, say("09:12")), resume=""),
             Turn(PLAN, (look(ClaudeCode.run("ls")), LOOK, say("It is not."))),
-            Turn(THANKS, (DATE, say("09:40")), resume="id"),
+            Turn(THANKS, (COUNT, say("09:40")), resume="id"),
             Turn(ASK, (say("As I said, 09:12."),), resume="id"),
         ),
     ),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Any
 
@@ -15,34 +17,45 @@ from clients.provider import ASIDE
 from clients.recorder import Exchange
 from mitmproxy import http
 from provider.record import Record
+from provider.server import Request
 from provider.standin import SENTINEL
 
 ROUTER = "x-router-"
 FRAMING = frozenset({"connection", "content-length", "content-encoding", "transfer-encoding"})
 VOLATILE = frozenset(
-    {"date", "request-id", "x-request-id", "cf-ray", "openai-processing-ms", "server-timing"}
+    {
+        "date",
+        "request-id",
+        "x-request-id",
+        "cf-ray",
+        "openai-processing-ms",
+        "x-codex-turn-state",
+        "server-timing",
+    }
 )
 VOLATILE_STARTS = ("anthropic-", "x-ratelimit-")
 MODEL_HEADERS = frozenset({"openai-model"})  # an answer's, which a router has to keep at what was asked for
+MARKER = re.compile(f"{SENTINEL}[^{SENTINEL[0]}]*{SENTINEL}\n*")
 OURS = frozenset({"content-length", "accept-encoding", "transfer-encoding"})  # in requests
 
 
 def facts(seen: Seen) -> dict[str, Any]:
     """All that may not depend on the line. Model, marker and x-router-* are left out."""
     sent = asked_records(seen)
+    arrived = _unmarked_records(sent, seen.main)
     return {
         "exit code": [run.code for run in seen.runs],
-        "final text": [run.text for run in seen.runs],
+        "final text": [_unmarked(run.text) for run in seen.runs],
         "ending": [run.ending for run in seen.runs],
         "shown": [[shown for shown in run.shown if SENTINEL not in shown] for run in seen.runs],
         "models": [run.models for run in seen.runs],
         "status": [record.status for record in seen.main],
         "retry count": [record.request.header("x-stainless-retry-count") for record in seen.main],
-        "retries": _retries(sent),
+        "retries": _retries(arrived),
         "streamed": [asked.streams(record) for record in sent],
         "ended": [_ended(record) for record in seen.main],
         "asked model": [record.model for record in sent],
-        "messages": [len(asked.history(record)) for record in sent],
+        "messages": [len(asked.history(record)) for record in arrived],
         "background": sum(bool(record.notes.get(ASIDE)) for record in seen.all),
         "unused answers": seen.unused,
     }
@@ -120,29 +133,47 @@ def _check_request(sent: http.Request, wanted: Record, record: Record) -> None:
 def _check_others(line: Line) -> None:
     """What is no part of the conversation (titles, telemetry, …) arrived as it was sent, up to now.
 
-    Not scenario by scenario: a client's telemetry may arrive when it has ended.
+    Not scenario by scenario: a client's telemetry may arrive when it has ended. A marker that it
+    repeats is taken out; then the body is another one.
     """
-    arrived = Counter(
-        (record.request.method, record.request.target, _frozen(record.request.headers), record.request.body)
-        for record in list(line.provider.records)
-        if not asked.is_main(record)
-    )
-    others = [each for each in line.exchanges or () if not asked.is_main(asked.read(each.request))]
-    sent = Counter(_whole(each.request) for each in others)
-    assert not arrived - sent
+    others = [each for each in list(line.exchanges or ()) if not asked.is_main(asked.read(each.request))]
+    sent = [_Other.of(each.request) for each in others]
+    left = [_Other.of(each.request) for each in list(line.provider.records) if not asked.is_main(each)]
+    marked = {each.head for each in sent if SENTINEL.encode() in each.body}
+    arrived = Counter(each.told(marked) for each in left)
+    assert not arrived - Counter(each.told(marked) for each in sent)
     for response in (each.response for each in others if each.response is not None):
         if (number := response.headers.get("request-id")) is not None:
             _check_head(response, line.provider.heads[number], "")
 
 
-def _whole(request: http.Request) -> tuple[Any, ...]:
-    headers = _frozen(request.headers.items(multi=True))
-    return request.method, request.path, headers, request.raw_content or b""
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A request that is no part of the conversation, at either end."""
 
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
 
-def _frozen(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """HTTP/2 has no host header; its own field for it is not among these."""
-    return tuple((name.lower(), value) for name, value in headers if name.lower() != "host")
+    @classmethod
+    def of(cls, request: http.Request | Request) -> _Other:
+        """HTTP/2 has no host header; its own field for it is not among the headers."""
+        if isinstance(request, Request):
+            path, body, headers = request.target, request.body, iter(request.headers)
+        else:
+            path, body, headers = request.path, request.raw_content or b"", request.headers.items(multi=True)
+        kept = tuple((name.lower(), value) for name, value in headers if name.lower() != "host")
+        return cls(request.method, path, kept, body)
+
+    @property
+    def head(self) -> tuple[Any, ...]:
+        kept = tuple(each for each in self.headers if each[0] != "content-length")
+        return self.method, self.path, kept
+
+    def told(self, marked: set[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """What has to be the same; where clients repeat markers that is not the body."""
+        return self.head if self.head in marked else (*self.head, self.body)
 
 
 def _request_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -161,6 +192,17 @@ def _stable(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _is_volatile(name: str) -> bool:
     return name in VOLATILE or name.startswith(VOLATILE_STARTS)
+
+
+def _unmarked_records(sent: Sequence[Record], arrived: Sequence[Record]) -> list[Record]:
+    """What was sent; where markers are in it, what arrived: one may be a message of its own."""
+    pairs = [(record, SENTINEL.encode() in record.request.body) for record in sent]
+    return [other if marked else one for (one, marked), other in zip(pairs, arrived, strict=True)]
+
+
+def _unmarked(text: str | None) -> str | None:
+    """None where there is nothing but a marker: without it, nothing would have been said."""
+    return text if not text or SENTINEL not in text else MARKER.sub("", text) or None
 
 
 def _retries(sent: Sequence[Record]) -> int:

@@ -21,6 +21,14 @@ routes:
     requested: "claude-*"
     strategy: fixed
     model: claude-haiku-4-5
+  - name: everything of OpenAI's to a small one
+    requested: "gpt-*"
+    strategy: fixed
+    model: gpt-5.6-luna
+  - name: everything of Google's to a small one
+    requested: "gemini-*"
+    strategy: fixed
+    model: gemini-2.5-flash-lite
 """
 
 

@@ -103,10 +103,10 @@ def _shown(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-LOOK, DATE = look(GeminiCli.run("cat timetable.txt")), look(GeminiCli.run("date"))
+LOOK, COUNT = look(GeminiCli.run("cat timetable.txt")), look(GeminiCli.run("wc -l timetable.txt"))
 
 GeminiCli.scenarios = (
-    Scenario("plain", (Turn(ASK, (LOOK, say("09:12")), resume=""), Turn(THANKS, (DATE, say("09:40"))))),
+    Scenario("plain", (Turn(ASK, (LOOK, say("09:12")), resume=""), Turn(THANKS, (COUNT, say("09:40"))))),
     Scenario("429", (Turn(ASK, (limited(1), LOOK, limited(), say("09:12")), resume=""),)),
     Scenario("5xx", (Turn(ASK, (Fault(500), LOOK, Fault(503), say("09:12")), resume=""),)),
     Scenario(
@@ -139,7 +139,7 @@ GeminiCli.scenarios = (
         (
             Turn(ASK, (LOOK, say("09:12")), resume=""),
             Turn(PLAN, (look(GeminiCli.run("ls")), LOOK, say("It is not."))),
-            Turn(THANKS, (DATE, say("09:40")), resume="id"),
+            Turn(THANKS, (COUNT, say("09:40")), resume="id"),
             Turn(ASK, (say("As I said, 09:12."),), resume="id"),
         ),
     ),

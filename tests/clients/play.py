@@ -33,18 +33,18 @@ class Seen:
 
 def play_all(scenario: Scenario, kind: type[Client], lines: Sequence[Line], folder: Path) -> list[Seen]:
     """On all lines at once: most of the time is spent in waiting for the client's next attempt."""
+    account = uuid.uuid4().hex  # of its own: what is cached must not depend on the scenarios before
     with ThreadPoolExecutor(len(lines)) as pool:
-        played = [pool.submit(play, scenario, kind, line, folder / line.name) for line in lines]
+        played = [pool.submit(play, scenario, kind, line, folder / line.name, account) for line in lines]
         return [each.result() for each in played]
 
 
-def play(scenario: Scenario, kind: type[Client], line: Line, folder: Path) -> Seen:
+def play(scenario: Scenario, kind: type[Client], line: Line, folder: Path, account: str) -> Seen:
     """Run a scenario with a client of its own and collect what it left."""
     provider = line.provider
     provider.steps.clear()
     first, noted = len(provider.records), len(line.exchanges or ())
-    # An account of its own: what the provider has cached must not depend on the scenarios before.
-    client = line.front().client(kind, folder, uuid.uuid4().hex, **(scenario.environment or {}))
+    client = line.front().client(kind, folder, account, **(scenario.environment or {}))
     runs: list[Ran] = []
     for turn in scenario.turns:
         provider.script(*turn.steps)
