@@ -22,7 +22,7 @@ from pointsman.values import Adaptation, Decision
 from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
 
-REFUSALS = (400, 403, 404)  # what a provider says to a parameter or a model
+REFUSALS = (400, 403, 404, 422)  # what a provider, or a gateway, says to a parameter or a model
 MAX_RETRIES = 2  # as the client made it, and then with a remedy
 REFUSAL_LIMIT = 1 << 20  # bytes, decoded
 _ASKED = "what the router asks for"

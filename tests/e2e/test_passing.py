@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -350,6 +351,30 @@ def test_a_refused_model_is_not_tried_again_in_the_same_conversation(
     refused = [record.model for record in provider.messages if record.status == 400]
     assert refused and len(refused) == len(set(refused))
     assert len(proxy.warnings) == len(refused)
+
+
+REFUSED = {"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs"}
+
+
+@pytest.mark.parametrize("body", [{"detail": [REFUSED]}, {"message": {"detail": [REFUSED]}}])
+def test_a_gateway_that_takes_no_wish_for_the_usage_is_asked_without(
+    raw: httpx2.Client, provider: StandIn, rows: Rows, account: str, body: Any
+) -> None:
+    """Gateways refuse with 422 what they do not know, and say which in a list."""
+    said = b'data: {"id":"c","model":"gpt-5","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    provider.script(
+        Page(json.dumps(body).encode(), 422, {"content-type": "application/json"}),
+        Page(said, headers={"content-type": "text/event-stream"}),
+    )
+    answer = raw.post(
+        "https://api.openai.com/v1/chat/completions",
+        json={"model": "gpt-5", "stream": True, "messages": ASK["messages"]},
+        headers={"authorization": f"Bearer sk-{account}", "x-router-model": "gpt-5"},
+    )
+    assert answer.status_code == 200
+    first, second = provider.messages
+    assert "stream_options" in first.body and "stream_options" not in second.body
+    assert rows.last["retried"] == "the provider refused stream_options.include_usage"
 
 
 @pytest.mark.parametrize("status", [403, 404])
