@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mitmproxy.io import FlowReader
 from pointsman import paths
 from pointsman.cli.main import main
 
-FLOWS = Path(__file__).resolve().parents[1] / "flows" / "sdk.mitm"
+FLOWS = Path(__file__).resolve().parents[1] / "flows" / "anthropic-python.mitm"
 
 
 @pytest.fixture(autouse=True)
@@ -54,14 +55,17 @@ def flows() -> list[http.HTTPFlow]:
 
 
 def test_a_replay_decides_what_the_proxy_decided(tmp_path: Path) -> None:
+    """Three SDKs one after the other through one proxy; with Google's only where it can be installed."""
     saved = tmp_path / "flows.mitm"
-    database = record(saved, tmp_path)
+    names = ["anthropic-python", "openai-python"]
+    names += ["genai-python"] * (find_spec("google") is not None and find_spec("google.genai") is not None)
+    database = record(names, saved, tmp_path)
     connection = sqlite3.connect(database)
     connection.row_factory = sqlite3.Row
     rows = connection.execute("SELECT * FROM decisions WHERE endpoint = 'generate' ORDER BY rowid").fetchall()
     connection.close()
     again = [item for item in decisions(saved) if item.get("endpoint") == "generate"]
-    assert len(rows) == len(again) > 10
+    assert len(rows) == len(again) > 40
     for row, item in zip(rows, again, strict=True):
         for name in ("turn", "client", "requested_model", "served_model", "strategy", "reason", "marker"):
             assert row[name] == item[name], name

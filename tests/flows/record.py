@@ -1,169 +1,115 @@
-"""Record the flows in this directory: the real Anthropic SDK, a real mitmdump with Pointsman, the stand-in.
+"""Record the flows in this directory: real SDKs, a real mitmdump with Pointsman, the stand-in provider.
 
-python tests/flows/record.py [FILE]        default: sdk.mitm beside this script
+python tests/flows/record.py [NAME ...]     each NAME of RECORDINGS into NAME.mitm; default: all of them
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent)]
 
-import anthropic  # noqa: E402
-from provider.answers import Answer, Call, Fault, Text  # noqa: E402
-from provider.proxy import SubprocessProxy, trust  # noqa: E402
+from e2e.sdks import genai_client, openai_client  # noqa: E402
+from flows import anthropic_python  # noqa: E402
+from mitmproxy import http, io  # noqa: E402
+from provider.proxy import SubprocessProxy  # noqa: E402
 from provider.standin import StandIn  # noqa: E402
+from sdk_js.node import Node, installed  # noqa: E402
+from sdk_py.scenarios import ANTHROPIC, CHAT, GEMINI, RESPONSES, Scenario  # noqa: E402
 
-OPUS, SONNET, HAIKU = "claude-opus-4-8", "claude-sonnet-5", "claude-haiku-4-5-20251001"
-KEY = "sk-ant-api03-recorded"
-LOOKUP: Any = {
-    "name": "departures",
-    "description": "Departures of a station",
-    "input_schema": {
-        "type": "object",
-        "properties": {"station": {"type": "string"}},
-        "required": ["station"],
-    },
+# The SDK's helpers send what a program without them sends; and a replay, which sees no answers, cannot know
+# which conversation goes on with the id of one.
+LEFT_OUT = ("helper", "chained")
+OPENAI = tuple(scenario for scenario in (*CHAT, *RESPONSES) if scenario.name not in LEFT_OUT)
+Play = Callable[[StandIn, SubprocessProxy], None]
+KEYS = {"anthropic": "sk-ant-api03-recorded", "gemini": "AIza-recorded"}
+
+
+def once(scenarios: Sequence[Scenario]) -> Iterable[tuple[Scenario, str, dict[str, str], bool]]:
+    """Each scenario with a key of its own, by turns streamed; most conversations are scored."""
+    for number, scenario in enumerate(scenarios):
+        scored = number % 3 != 0 and len(scenario.steps) > 1
+        headers = {} if scored else {"x-router-model": scenario.served}
+        yield scenario, f"{KEYS.get(scenario.surface, 'sk-recorded')}{number}", headers, number % 2 == 0
+
+
+def in_python(scenarios: Sequence[Scenario], connect: Callable[..., Any]) -> Play:
+    def play(provider: StandIn, proxy: SubprocessProxy) -> None:
+        for scenario, key, headers, streamed in once(scenarios):
+            provider.script(*scenario.steps)
+            more = (scenario.api,) if scenario.api else ()
+            with closing(connect(proxy, key, *more)) as client:
+                function = getattr(import_module(f"sdk_py.{scenario.surface}"), scenario.name)
+                function(client, scenario.asked, headers, streamed)
+
+    return play
+
+
+def in_javascript(scenarios: Sequence[Scenario]) -> Play:
+    def play(provider: StandIn, proxy: SubprocessProxy) -> None:
+        sdks = installed()
+        if sdks is None:
+            raise SystemExit("needs node and the SDKs that scripts/install-sdks installs")
+        with Node(sdks, proxy.url, proxy.ca_file, proxy.folder) as node:
+            for scenario, key, headers, streamed in once(scenarios):
+                provider.script(*scenario.steps)
+                node.play(scenario, key, scenario.asked, headers, streamed)
+
+    return play
+
+
+RECORDINGS: dict[str, Play] = {
+    "anthropic-python": anthropic_python.play,
+    "anthropic-js": in_javascript(ANTHROPIC),
+    "openai-python": in_python(OPENAI, openai_client),
+    "openai-js": in_javascript(OPENAI),
+    "genai-python": in_python(GEMINI, genai_client),
+    "genai-js": in_javascript(GEMINI),
 }
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-Scenario = Callable[[anthropic.Anthropic, StandIn], None]
 
 
-def three_turns(client: anthropic.Anthropic, provider: StandIn) -> None:
-    """A conversation whose kind of question changes, echoed as the client got it."""
-    messages: list[Any] = []
-    for question in (
-        "Write a Python function that merges two sorted linked lists, and its tests.",
-        "Now make it iterative and explain its running time.",
-        "Thank you! And what rhymes with `signal box`?",
-    ):
-        messages.append({"role": "user", "content": question})
-        with client.messages.stream(model=OPUS, max_tokens=2000, messages=messages) as stream:
-            said = stream.get_final_message()
-        messages.append({"role": "assistant", "content": said.content})
-
-
-def tool_loop(client: anthropic.Anthropic, provider: StandIn) -> None:
-    provider.script(Answer((Text("I shall look."), Call("departures", {"station": "Oslo S"}))), Answer())
-    messages: list[Any] = [{"role": "user", "content": "When does the next train leave Oslo?"}]
-    given: Any = {"model": OPUS, "max_tokens": 2000, "tools": [LOOKUP]}
-    first = client.messages.create(messages=messages, **given)
-    call = next(block for block in first.content if block.type == "tool_use")
-    messages.append({"role": "assistant", "content": first.content})
-    result = {"type": "tool_result", "tool_use_id": call.id, "content": "14:02 to Bergen"}
-    messages.append({"role": "user", "content": [result]})
-    client.messages.create(messages=messages, **given)
-
-
-def thinking(client: anthropic.Anthropic, provider: StandIn) -> None:
-    with client.messages.stream(
-        model=OPUS,
-        max_tokens=4000,
-        thinking={"type": "adaptive"},
-        messages=[
-            {"role": "user", "content": "Prove that there are infinitely many primes of the form 4k+3."}
-        ],
-    ) as stream:
-        stream.until_done()
-
-
-def picture(client: anthropic.Anthropic, provider: StandIn) -> None:
-    image: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
-    text = {"type": "text", "text": "Which colour is this?"}
-    client.messages.create(
-        model=SONNET, max_tokens=100, messages=[{"role": "user", "content": [image, text]}]
-    )
-
-
-def small_and_dated(client: anthropic.Anthropic, provider: StandIn) -> None:
-    client.messages.create(
-        model=HAIKU,
-        max_tokens=100,
-        messages=[{"role": "user", "content": "Say good morning."}],
-        extra_body={"temperature": 0.5},
-    )
-
-
-def knobs(client: anthropic.Anthropic, provider: StandIn) -> None:
-    question: Any = [{"role": "user", "content": "Design a schema for a small railway's timetable."}]
-    for headers in ({"x-router-alpha": "1"}, {"x-router-alpha": "0"}, {"x-router-model": SONNET}):
-        client.messages.create(model=OPUS, max_tokens=2000, messages=question, extra_headers=headers)
-    try:
-        client.messages.create(
-            model=OPUS, max_tokens=2000, messages=question, extra_headers={"x-router-alpha": "much"}
-        )
-    except anthropic.BadRequestError:
-        return
-    raise RuntimeError("a bad knob was not refused")
-
-
-def overloaded(client: anthropic.Anthropic, provider: StandIn) -> None:
-    provider.script(Fault(529))
-    try:
-        client.messages.create(
-            model=OPUS, max_tokens=50, messages=[{"role": "user", "content": "Are you there?"}]
-        )
-    except anthropic.APIStatusError:
-        return
-    raise RuntimeError("the stand-in was to be overloaded")
-
-
-def not_actions(client: anthropic.Anthropic, provider: StandIn) -> None:
-    client.models.list()
-    client.messages.count_tokens(model=OPUS, messages=[{"role": "user", "content": "How long is this?"}])
-
-
-def subscription(client: anthropic.Anthropic, provider: StandIn) -> None:
-    login = client.with_options(api_key=None, auth_token="sk-ant-oat01-recorded")
-    login.messages.create(
-        model=OPUS,
-        max_tokens=50,
-        messages=[{"role": "user", "content": "Hello from a plan."}],
-        extra_headers={"anthropic-beta": "oauth-2025-04-20"},
-    )
-
-
-SCENARIOS: tuple[Scenario, ...] = (
-    three_turns,
-    tool_loop,
-    thinking,
-    picture,
-    small_and_dated,
-    knobs,
-    overloaded,
-    not_actions,
-    subscription,
-)
-
-
-def record(file: Path, folder: Path) -> Path:
-    """Write the flows of all scenarios to `file`; returns the database of the proxy that routed them."""
-    database = folder / "pointsman.sqlite"
+def record(names: Iterable[str], file: Path, folder: Path) -> Path:
+    """Write the flows of all `names` to `file`; returns the database of the proxy that routed them."""
+    database, whole = folder / "pointsman.sqlite", folder / "whole.mitm"
+    settings = {"router_db": database, "store_streamed_bodies": "true"}
     with (
         StandIn(folder) as provider,
-        SubprocessProxy(
-            provider, folder, settings={"router_db": database}, arguments=["-w", str(file)]
-        ) as proxy,
-        anthropic.DefaultHttpxClient(proxy=proxy.url, verify=trust(proxy.ca_file)) as http,
-        warnings.catch_warnings(),
+        SubprocessProxy(provider, folder, settings=settings, arguments=["-w", str(whole)]) as proxy,
     ):
-        warnings.simplefilter("ignore")  # the SDK advises about models; these are asked for on purpose
-        client = anthropic.Anthropic(api_key=KEY, http_client=http, max_retries=0)
-        for scenario in SCENARIOS:
-            scenario(client, provider)
+        provider.families["openai"].compact = True  # type: ignore[attr-defined]  # as the service writes JSON
+        for name in names:
+            RECORDINGS[name](provider, proxy)
         provider.check()
+        assert not provider.steps, "steps that nothing asked for"
+    slim(whole, file)
     return database
 
 
+def slim(whole: Path, file: Path) -> None:
+    """A copy without the certificates that every flow carries; they are made anew by each run anyway."""
+    with whole.open("rb") as source, file.open("wb") as target:
+        writer = io.FlowWriter(target)
+        for flow in io.FlowReader(source).stream():
+            assert isinstance(flow, http.HTTPFlow)
+            flow.client_conn.certificate_list = flow.server_conn.certificate_list = ()
+            flow.client_conn.mitmcert = None
+            writer.add(flow)
+
+
+def main(names: Sequence[str]) -> None:
+    for name in names or RECORDINGS:
+        target = HERE / f"{name}.mitm"
+        with tempfile.TemporaryDirectory() as scratch:
+            record((name,), target, Path(scratch))
+        print(f"{target.name}: {target.stat().st_size:,} bytes")
+
+
 if __name__ == "__main__":
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).with_name("sdk.mitm")).absolute()
-    target.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        record(target, Path(scratch))
-    print(f"{target}: {target.stat().st_size:,} bytes")
+    main(sys.argv[1:])

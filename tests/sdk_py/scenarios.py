@@ -1,8 +1,8 @@
 """What the SDKs are put through in either language: the provider's answers, and what may be seen of a marker.
 
 A scenario is played by the function of its name, in `sdk_py/SURFACE.py` and in `sdk_js/SURFACE.mjs`. It takes
-a client, the model to ask for, extra headers and whether to stream; it returns the answers, each as the JSON of
-what the SDK made of it (Gemini: a list of chunks). What it says next is made of the SDK's own objects.
+a client, the model to ask for, extra headers and whether to stream; it returns the answers, each as the JSON
+of what the SDK made of it (Gemini: a list of chunks). What it says next is made of the SDK's own objects.
 """
 
 from __future__ import annotations
