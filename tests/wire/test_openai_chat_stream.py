@@ -377,6 +377,15 @@ def test_only_the_chunks_own_model_is_renamed() -> None:
 # --- observation --------------------------------------------------------------------------
 
 
+def test_a_name_that_is_told_twice_does_not_shift_the_chunks_after_it() -> None:
+    head = b'data: {"id":"a","model":"gpt-5-nano","choices":'
+    text = b'[{"index":0,"delta":{"content":"x"},"finish_reason":null}]'
+    first, later = head + text + b',"model":"gpt-5-nano"}\n\n', head + text + b"}\n\n"
+    machine = StreamTransform(Changes(requested_model="gpt-6-sol-2026-01-01"))
+    out = b"".join(machine.feed(first) + machine.feed(later) + machine.feed(later))
+    assert out == (first + later + later).replace(b"gpt-5-nano", b"gpt-6-sol-2026-01-01")
+
+
 def observed(name: str, changes: Changes = NO_CHANGES) -> Any:
     machine = StreamTransform(changes, CHOICES.get(name, 1))
     run(machine, load(name))

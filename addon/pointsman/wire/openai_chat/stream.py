@@ -116,7 +116,8 @@ class StreamTransform(SseTransform[Observation]):
         members = member_spans(data)
         names = [member.key for member in members]
         before = names[: names.index("choices")]
-        if names.count("choices") > 1 or "usage" in before or before.count("model") != 1:
+        # A second name behind the choices would be renamed too, and shift what is cut off below.
+        if names.count("choices") > 1 or "usage" in before or "model" not in before or names.count("model") > 1:
             return
         at, body = members[len(before)].value, Body.parse(data)
         rename(body, self._changes)
