@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pointsman.errors import BodyError
 from pointsman.values import TurnKind
 from pointsman.wire.gemini import GeminiFacts, read_facts, recognise
-from pointsman.wire.gemini.spelling import snake
+from pointsman.wire.gemini.spelling import camel, snake
 from pointsman.wire.json_spans import Body
 
 STREAM = "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse"
@@ -355,3 +355,9 @@ def captured(shared: Any) -> list[dict[str, Any]]:
     paths = sorted((shared / "captures").glob("*.jsonl"))
     entries = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
     return [entry for entry in entries if entry["host"] == "generativelanguage.googleapis.com"]
+
+
+def test_names_that_a_client_makes_up_are_not_kept_for_ever() -> None:
+    tools = [{f"made_up_{number}": {}} for number in range(1_000)]
+    assert len(facts({"contents": [], "tools": tools}).tool_types) == 1_000
+    assert camel.cache_info().currsize <= 256

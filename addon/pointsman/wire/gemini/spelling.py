@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pointsman.wire.json_spans import Body
@@ -23,7 +23,7 @@ def snake(name: str) -> str:
     return _CAPITAL.sub(lambda found: "_" + found[0].lower(), name)
 
 
-@cache
+@lru_cache(maxsize=256)  # bounded, since these names are the client's
 def camel(name: str) -> str:
     """`top_p` → `topP`."""
     head, *rest = name.split("_")
