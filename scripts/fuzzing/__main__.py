@@ -6,7 +6,8 @@
     scripts/fuzz anthropic --shorten FILE   the shortest one that fails alike
     scripts/fuzz anthropic --covered        which lines the inputs that were found reach
 
-Inputs and findings are kept in --keep. The exit code is 1 if there is a finding.
+Inputs and findings are kept in --keep, by default ${XDG_CACHE_HOME:-~/.cache}/pointsman/fuzz.
+The exit code is 1 if there is a finding.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("surface", choices=[*surfaces(), PARSERS])
     parser.add_argument("--minutes", type=float, default=30, help="for all targets together; default 30")
     parser.add_argument("--target", action="append", choices=list(SHARES), help="only this one; repeatable")
-    parser.add_argument("--keep", type=Path, default=CACHE, help=f"where inputs are kept; default {CACHE}")
+    parser.add_argument("--keep", type=Path, default=CACHE, help="where inputs are kept")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="check one input of --target")
     parser.add_argument("--shorten", type=Path, metavar="FILE", help="print the shortest input like it")
     parser.add_argument("--covered", action="store_true", help="count the lines that the kept inputs reach")
