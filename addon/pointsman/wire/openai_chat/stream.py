@@ -117,7 +117,8 @@ class StreamTransform(SseTransform[Observation]):
         names = [member.key for member in members]
         before = names[: names.index("choices")]
         # A second name behind the choices would be renamed too, and shift what is cut off below.
-        if max(names.count("choices"), names.count("model")) > 1 or "usage" in before or "model" not in before:
+        twice = names.count("choices") > 1 or names.count("model") > 1
+        if twice or "usage" in before or "model" not in before:
             return
         at, body = members[len(before)].value, Body.parse(data)
         rename(body, self._changes)
