@@ -354,6 +354,20 @@ def test_an_answer_is_not_complete_before_all_candidates_are() -> None:
     assert machine.observation.complete
 
 
+@pytest.mark.parametrize("framed", [True, False], ids=["stream", "array"])
+def test_one_candidate_that_has_ended_is_no_news_at_every_chunk_of_the_other(framed: bool) -> None:
+    """Each news is a wait for the disk."""
+    machine = StreamTransform(NO_CHANGES, 2) if framed else ArrayTransform(NO_CHANGES, 2)
+    told = []
+    for index, reason in ((0, None), (1, None), (0, "STOP"), (1, None), (1, None), (1, "STOP")):
+        candidate = {"index": index, "content": {"parts": [{"text": "x"}]}}
+        data = json.dumps({"candidates": [candidate | ({"finishReason": reason} if reason else {})]}).encode()
+        machine.dirty = False
+        machine.feed(b"data: " + data + b"\n\n" if framed else data + b",")
+        told.append(machine.dirty)
+    assert told == [True, False, False, False, False, True]
+
+
 def test_news_is_marked_when_it_comes() -> None:
     machine = transform()
     news = []

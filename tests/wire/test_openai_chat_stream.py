@@ -342,7 +342,7 @@ def test_the_short_way_is_taken(name: str) -> None:
 
 
 def chunk(**members: Any) -> bytes:
-    return b"data: " + json.dumps({"id": "c", **members}, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + json.dumps({"id": "c"} | members, separators=(",", ":")).encode() + b"\n\n"
 
 
 TEXT = [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}]
@@ -475,6 +475,20 @@ def test_news_is_flagged_before_the_bytes_leave() -> None:
         machine.dirty = False
     assert told == [True, *[False] * 9, True, True, True]  # head, words, end, usage, [DONE]
     assert machine.observation.complete
+
+
+def test_what_every_chunk_repeats_or_changes_is_no_news_each_time() -> None:
+    """xAI and Perplexity count up in every chunk, others number chunks: each news is a wait for the disk."""
+    machine = StreamTransform(NO_CHANGES)
+    told = []
+    for number in range(6):
+        usage = {"prompt_tokens": 7, "completion_tokens": number}
+        end = {"finish_reason": "stop"} if number == 5 else {}
+        machine.dirty = False
+        machine.feed(chunk(model="m", choices=[TEXT[0] | end], usage=usage, id=f"c{number}"))
+        told.append(machine.dirty)
+    assert told == [True, *[False] * 4, True]
+    assert machine.observation.output_tokens == 5
 
 
 def test_the_end_of_a_stream_without_done_is_flagged() -> None:

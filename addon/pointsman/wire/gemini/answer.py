@@ -36,6 +36,11 @@ class Observation(base.Observation):
     ends: dict[int, bool] = field(default_factory=dict)  # candidates by index; whether each has ended
     blocked: bool = False
 
+    @property
+    def ending(self) -> bool:
+        """Nothing but counts can follow: every candidate seen has ended, or there was an error."""
+        return self.error is not None or self.blocked or (bool(self.ends) and all(self.ends.values()))
+
     def see(self, answer: Any) -> bool:
         """One decoded answer or error, or a list of them; False where it is neither."""
         if isinstance(answer, list):

@@ -7,12 +7,16 @@
 
 Each element is an answer as in an event. There is no place for a marker that all clients would take, so none
 is given. An element is held until it is whole, and only where it is to be changed; nothing else is.
+
+Google writes an element at once, so most chunks are one: those are not searched for its braces, and where
+they hold nothing new but the counts, only the last of these are read.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pointsman.errors import BodyError
 from pointsman.values import Changes
@@ -53,6 +57,11 @@ class Reader:
     def pending(self) -> bytes:
         """What was fed and not yet handed out."""
         return bytes(self._buffer)
+
+    @property
+    def between(self) -> bool:
+        """Nothing is held, and no object or string has begun."""
+        return not (self._buffer or self._depth or self._string)
 
     def feed(self, chunk: bytes) -> list[Piece]:
         """The pieces that `chunk` completes."""
@@ -112,6 +121,8 @@ class ArrayTransform:
         self._reader = Reader()
         self._change_of = ChunkChange(replace(changes, marker_text=None), choices)
         self._passing = self._change_of.done
+        self._may_skip = choices == 1
+        self._latest: dict[str, Any] | None = None  # an answer that has yet to be observed
 
     @property
     def pending(self) -> bytes:
@@ -120,11 +131,18 @@ class ArrayTransform:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The bytes to send on for one chunk from upstream, in no or one element."""
+        answer = _lone(chunk) if self._reader.between else None
+        if answer is not None and is_response(answer):
+            sent = chunk if self._passing else self._change_of.fast(chunk)
+            if sent is not None:
+                self._see(answer)
+                return [sent]
         return self._send(self._reader.feed(chunk), chunk)
 
     def flush(self) -> list[bytes]:
         """The end of the stream: what was held back of an element without its end."""
         out = self._send(self._reader.flush(), b"")
+        self._catch_up()
         self.observation.end()
         self.dirty = True
         return out
@@ -147,16 +165,45 @@ class ArrayTransform:
             return False
         try:
             answer = decode(piece.raw)
-            first = not self.observation.started
-            seen = self.observation.see(answer)
+            return self._see(answer) and is_response(answer)
         except Exception:
             return False  # the client gets it as it is and is the one to complain
-        news = first or self.observation.stop_reason is not None or self.observation.error is not None
-        self.dirty = self.dirty or (seen and news)
-        return seen and is_response(answer)
+
+    def _see(self, answer: dict[str, Any]) -> bool:
+        """Observe what an element holds; whether it is an answer or an error."""
+        if self._goes_on(answer):
+            self._latest = answer
+            return True
+        self._catch_up()
+        first = not self.observation.started
+        seen = self.observation.see(answer)
+        self.dirty = self.dirty or (seen and (first or self.observation.ending))
+        return seen
+
+    def _goes_on(self, answer: dict[str, Any]) -> bool:
+        """Whether the one candidate goes on, and nothing is new but the counts, of which the last hold."""
+        candidates, seen = answer.get("candidates"), self.observation
+        if not (self._may_skip and 0 in seen.ends and isinstance(candidates, list) and len(candidates) == 1):
+            return False
+        return (
+            isinstance(candidates[0], dict)
+            and candidates[0].get("index", 0) == 0
+            and "finishReason" not in candidates[0]
+            and seen.stop_reason is None
+            and isinstance(answer.get("usageMetadata"), dict)
+            and answer.get("responseId") == seen.message_id
+            and answer.get("modelVersion") == seen.answered_model
+            and "error" not in answer
+            and "promptFeedback" not in answer
+        )
+
+    def _catch_up(self) -> None:
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            self.observation.see(latest)
 
     def _changed(self, piece: Piece) -> bytes:
-        if self._passing or not self._answered(piece):
+        if not self._answered(piece) or self._passing:
             return piece.raw
         raw = self._change_of.fast(piece.raw)
         if raw is None:
@@ -166,3 +213,20 @@ class ArrayTransform:
                 raw = piece.raw
         self._passing = self._change_of.done
         return raw
+
+
+def _lone(chunk: bytes) -> dict[str, Any] | None:
+    """What a chunk holds that is one whole element with what separates it from others; None for other chunks.
+
+    It is tried where one brace alone closes a line without an indent, as Google prints an element.
+    """
+    start = chunk.find(b"{")
+    if start < 0 or chunk[:start].strip(b", \t\r\n[") or chunk.count(b"\n}") != 1:
+        return None
+    if not chunk.endswith((b"}", b"}\n", b"}\r\n")):
+        return None
+    try:
+        value = decode(chunk[start:])
+    except BodyError:
+        return None
+    return value if isinstance(value, dict) else None

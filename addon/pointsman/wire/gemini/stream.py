@@ -159,8 +159,7 @@ class StreamTransform(SseTransform[Observation]):
         first = not self.observation.started
         if not self.observation.see(answer):
             return None
-        if first or self.observation.stop_reason is not None or self.observation.error is not None:
-            self.dirty = True
+        self.dirty = self.dirty or first or self.observation.ending
         return answer if isinstance(answer, dict) and is_response(answer) else None
 
     def _catch_up(self) -> None:

@@ -26,11 +26,14 @@ class Observation(base.Observation):
         if chunk.get("error") is not None:
             self._see_error(chunk["error"])
             return True
-        begun = self._see_head(chunk)
-        ended = False
+        news = self._see_head(chunk)
         for choice in dicts(chunk.get("choices")):
-            ended = self._see_choice(choice) or ended
-        return see_usage(self, chunk.get("usage")) or begun or ended
+            news = self._see_choice(choice) or news
+        counted = self.output_tokens is not None
+        if see_usage(self, chunk.get("usage")):
+            # Some gateways count up in every chunk: what matters is that it began, and the last one.
+            news = news or not counted or not self.unfinished
+        return news
 
     def knows(self, index: int) -> bool:
         """Whether a choice of this index was seen."""
@@ -54,11 +57,11 @@ class Observation(base.Observation):
             see_usage(self, body.get("usage"))
 
     def _see_head(self, chunk: Mapping[str, Any]) -> bool:
-        before = (self.started, self.message_id, self.answered_model)
+        known = (self.started, self.message_id is not None, self.answered_model is not None)
         self.started = True
         self.message_id = as_text(chunk.get("id")) or self.message_id
         self.answered_model = as_text(chunk.get("model")) or self.answered_model
-        return before != (self.started, self.message_id, self.answered_model)
+        return known != (True, self.message_id is not None, self.answered_model is not None)
 
     def _see_choice(self, choice: dict[str, Any]) -> bool:
         index, reason = as_int(choice.get("index")) or 0, as_text(choice.get("finish_reason"))
