@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from clients.provider import ASIDE, aside_of, lenient, without_billing
+from clients.provider import lenient, without_billing
 from mitmproxy import http
 from provider.anthropic.cache import _segments
 from provider.families import all_families
@@ -37,14 +37,8 @@ def read(request: http.Request) -> Record:
     try:
         family.admit(record)
     except Refusal:
-        return record
-    record.notes[ASIDE] = aside_of(record, family) is not None
+        pass  # as the provider will, too
     return record
-
-
-def is_main(record: Record) -> bool:
-    """Is it a request of the conversation itself?"""
-    return record.generates and not record.notes.get(ASIDE)
 
 
 def streams(record: Record) -> bool:

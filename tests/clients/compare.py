@@ -13,7 +13,7 @@ from typing import Any
 from clients import asked
 from clients.line import Line
 from clients.play import Seen
-from clients.provider import ASIDE
+from clients.provider import is_main
 from clients.recorder import Exchange
 from mitmproxy import http
 from provider.record import Record
@@ -47,7 +47,7 @@ def facts(seen: Seen) -> dict[str, Any]:
         "exit code": [run.code for run in seen.runs],
         "final text": [_unmarked(run.text) for run in seen.runs],
         "ending": [run.ending for run in seen.runs],
-        "shown": [[shown for shown in run.shown if SENTINEL not in shown] for run in seen.runs],
+        "shown": [_without_markers(run.shown) for run in seen.runs],
         "models": [run.models for run in seen.runs],
         "status": [record.status for record in seen.main],
         "retry count": [record.request.header("x-stainless-retry-count") for record in seen.main],
@@ -56,7 +56,7 @@ def facts(seen: Seen) -> dict[str, Any]:
         "ended": [_ended(record) for record in seen.main],
         "asked model": [record.model for record in sent],
         "messages": [len(asked.history(record)) for record in arrived],
-        "background": sum(bool(record.notes.get(ASIDE)) for record in seen.all),
+        "background": sum(record.generates and not is_main(record) for record in seen.all),
         "unused answers": seen.unused,
     }
 
@@ -71,7 +71,7 @@ def heads(seen: Seen) -> list[tuple[int, list[tuple[str, str]]]]:
 def main_exchanges(seen: Seen) -> list[tuple[Exchange, Record]]:
     """Each exchange of the conversation, with what its request says."""
     read = [(exchange, asked.read(exchange.request)) for exchange in seen.exchanges or ()]
-    return [(exchange, record) for exchange, record in read if asked.is_main(record)]
+    return [(exchange, record) for exchange, record in read if is_main(record)]
 
 
 def asked_records(seen: Seen) -> list[Record]:
@@ -136,9 +136,9 @@ def _check_others(line: Line) -> None:
     Not scenario by scenario: a client's telemetry may arrive when it has ended. A marker that it
     repeats is taken out; then the body is another one.
     """
-    others = [each for each in list(line.exchanges or ()) if not asked.is_main(asked.read(each.request))]
+    others = [each for each in list(line.exchanges or ()) if not is_main(asked.read(each.request))]
     sent = [_Other.of(each.request) for each in others]
-    left = [_Other.of(each.request) for each in list(line.provider.records) if not asked.is_main(each)]
+    left = [_Other.of(each.request) for each in list(line.provider.records) if not is_main(each)]
     marked = {each.head for each in sent if SENTINEL.encode() in each.body}
     arrived = Counter(each.told(marked) for each in left)
     assert not arrived - Counter(each.told(marked) for each in sent)
@@ -203,6 +203,12 @@ def _unmarked_records(sent: Sequence[Record], arrived: Sequence[Record]) -> list
 def _unmarked(text: str | None) -> str | None:
     """None where there is nothing but a marker: without it, nothing would have been said."""
     return text if not text or SENTINEL not in text else MARKER.sub("", text) or None
+
+
+def _without_markers(shown: Iterable[str]) -> list[str]:
+    """A text goes where nothing but the name of its kind is left of it."""
+    cut = [(text, MARKER.sub("", text)) for text in shown]
+    return [left for text, left in cut if left == text or len(left.split()) > 1]
 
 
 def _retries(sent: Sequence[Record]) -> int:

@@ -10,16 +10,16 @@ from typing import Any
 from clients.kinds import HOSTS, PAGES
 from provider import standin
 from provider.answers import Answer, Step, Text
+from provider.anthropic import family as anthropic
 from provider.anthropic.cache import Counted, PromptCache
 from provider.anthropic.capabilities import Takes
-from provider.anthropic.family import Anthropic
 from provider.family import Family
+from provider.gemini import background as gemini
 from provider.gemini.family import Gemini
 from provider.record import Record
 from provider.server import Reply
 
 BILLING = "x-anthropic-billing-header:"
-ASIDE = "aside"  # a note on a record: a title, a probe, a classifier
 TITLE = Answer((Text("Trains"),))
 
 
@@ -32,11 +32,17 @@ def without_billing(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "system": kept}
 
 
-def aside_of(record: Record, family: Family) -> Answer | None:
-    """The answer to what is no part of the conversation."""
-    if _wants_title(record.body):
-        return TITLE
-    return None if family.name == "openai" else family.aside(record)
+def is_main(record: Record) -> bool:
+    """Is it a request of the conversation itself, and no title, probe or classifier?"""
+    return record.generates and not (isinstance(record.body, dict) and _is_aside(record))
+
+
+def _is_aside(record: Record) -> bool:
+    if record.family == "gemini":
+        return gemini.is_background(record.request, record.body)
+    if record.family == "anthropic" and anthropic.is_background(record.body):
+        return True
+    return _wants_title(record.body)
 
 
 def _wants_title(body: Mapping[str, Any]) -> bool:
@@ -48,7 +54,7 @@ def _wants_title(body: Mapping[str, Any]) -> bool:
 
 def lenient(family: Family) -> None:
     """Let it take what the service takes from these clients, though not from everybody for sure."""
-    if isinstance(family, Anthropic):
+    if isinstance(family, anthropic.Anthropic):
         family.cache = _Cache()
     if isinstance(family, Gemini):
         family.repeated_results = True  # Gemini CLI sends them twice after --resume
@@ -78,11 +84,11 @@ class Provider(standin.StandIn):
             await super()._write(record, reply, data, tear)
 
     def next_step(self, record: Record, family: Family) -> Step:
-        aside = aside_of(record, family)
-        record.notes[ASIDE] = aside is not None
-        return aside or (self.steps.popleft() if self.steps else self.default)
+        if is_main(record):
+            return self.steps.popleft() if self.steps else self.default
+        return TITLE if _wants_title(record.body) else family.aside(record) or self.default
 
     def main(self, since: int = 0) -> list[Record]:
         """Requests of the conversation itself, from the record with that index on."""
-        return [each for each in self.records[since:] if each.generates and not each.notes.get(ASIDE)]
+        return [record for record in self.records[since:] if is_main(record)]
 
