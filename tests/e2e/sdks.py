@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import openai
-from e2e.support import Rows
+from e2e.support import Rows, member
 from provider.proxy import InProcessProxy, SubprocessProxy, trust
 from provider.standin import StandIn
 from sdk_py.scenarios import Scenario
@@ -138,6 +139,36 @@ def hold_twice(
         renamed(answer, scenario.asked) for answer in plain
     ]
     _agrees(rows, provider, scenario)
+
+
+HISTORY = {"anthropic": "messages", "openai_chat": "messages", "openai_responses": "input"}
+HISTORY["gemini"] = "contents"
+
+
+def hold_freely(
+    provider: StandIn, rows: Rows, scenario: Scenario, bare: Player, routed: Player, streamed: bool
+) -> None:
+    """One conversation as it is routed by default: taken at once, and no trace of the router in its history.
+
+    Whatever models serve it, the history has the bytes of an unrouted one. Signatures are made for a model:
+    where there are any, bytes are compared only if it stayed the same.
+    """
+    _, expected = play(provider, scenario, lambda: bare(scenario.asked, {}, streamed))
+    answers, sent = play(provider, scenario, lambda: routed(scenario.asked, {}, streamed))
+    assert [record.status for record in provider.messages] == [200] * len(scenario.steps)
+    assert not any("Pointsman" in body.decode() for _, body in sent)
+    assert all(model_names(answer) == {scenario.asked} for answer in answers)
+    found = rows.wait(lambda found: len(found) == len(sent) and all(row["complete"] for row in found))
+    assert [row["served_model"] for row in found] == [record.model for record in provider.messages]
+    assert found[0]["strategy"] == "cluster" and json.loads(found[0]["candidates"])
+    assert len({row["session"] for row in found}) == 1
+    for before, row in itertools.pairwise(found):
+        assert not row["tool_loop"] or row["served_model"] == before["served_model"]
+    assert sum(row["cost_usd"] for row in found) <= sum(row["requested_cost_usd"] for row in found) + 1e-9
+    signed = scenario.surface in ("anthropic", "gemini")
+    if not signed or {row["served_model"] for row in found} == {scenario.asked}:
+        name = HISTORY[scenario.surface]
+        assert [member(body, name) for _, body in sent] == [member(body, name) for _, body in expected]
 
 
 def _agrees(rows: Rows, provider: StandIn, scenario: Scenario) -> None:

@@ -12,12 +12,13 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from e2e.sdks import Player, Proxy, genai_client, hold_twice, openai_client
+from e2e.sdks import Player, Proxy, genai_client, hold_freely, hold_twice, openai_client
 from e2e.support import Rows
 from provider.proxy import InProcessProxy, SubprocessProxy
 from provider.standin import StandIn
 from sdk_py.scenarios import CHAT, GEMINI, RESPONSES, Scenario
 
+LONG = [case for case in (*CHAT, *RESPONSES, *GEMINI) if len(case.steps) > 2 and case.name != "helper"]
 # A helper without a stream is no helper, and v1beta takes the way of v1 twice.
 CASES = [
     pytest.param(scenario, streamed, id=f"{scenario.id}{scenario.api}-{'stream' if streamed else 'body'}")
@@ -59,3 +60,15 @@ def test_nothing_but_the_marker_tells_that_another_model_answered(
 ) -> None:
     bare, routed = player(scenario, bare_proxy), player(scenario, proxy)
     hold_twice(provider, rows, scenario, bare, routed, streamed)
+
+
+@pytest.mark.parametrize("scenario", LONG, ids=lambda scenario: scenario.id + scenario.api)
+def test_a_conversation_that_is_routed_by_default_is_taken_and_leaves_no_trace(
+    player: Callable[[Scenario, Proxy], Player],
+    proxy: InProcessProxy,
+    bare_proxy: SubprocessProxy,
+    provider: StandIn,
+    rows: Rows,
+    scenario: Scenario,
+) -> None:
+    hold_freely(provider, rows, scenario, player(scenario, bare_proxy), player(scenario, proxy), True)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from e2e.sdks import Player, Proxy, hold_twice
+from e2e.sdks import Player, Proxy, hold_freely, hold_twice
 from e2e.support import Rows
 from provider.proxy import InProcessProxy, SubprocessProxy
 from provider.standin import StandIn
@@ -15,6 +15,8 @@ from sdk_js.node import Node, installed
 from sdk_py.scenarios import ANTHROPIC, CHAT, GEMINI, RESPONSES, Scenario
 
 pytestmark = pytest.mark.slow
+ALL = (*ANTHROPIC, *CHAT, *RESPONSES, *GEMINI)
+LONG = [scenario for scenario in ALL if len(scenario.steps) > 2]
 KEYS = {"anthropic": "sk-ant-api03-", "gemini": "AIza-"}
 
 
@@ -44,9 +46,7 @@ def player(nodes: dict[str, Node], account: str) -> Callable[[Scenario, Proxy], 
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["body", "stream"])
-@pytest.mark.parametrize(
-    "scenario", [*ANTHROPIC, *CHAT, *RESPONSES, *GEMINI], ids=lambda scenario: scenario.id
-)
+@pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.id + scenario.api)
 def test_nothing_but_the_marker_tells_that_another_model_answered(
     player: Callable[[Scenario, Proxy], Player],
     proxy: InProcessProxy,
@@ -57,6 +57,20 @@ def test_nothing_but_the_marker_tells_that_another_model_answered(
     streamed: bool,
 ) -> None:
     hold_twice(provider, rows, scenario, player(scenario, bare_proxy), player(scenario, proxy), streamed)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["body", "stream"])
+@pytest.mark.parametrize("scenario", LONG, ids=lambda scenario: scenario.id + scenario.api)
+def test_a_conversation_that_is_routed_by_default_is_taken_and_leaves_no_trace(
+    player: Callable[[Scenario, Proxy], Player],
+    proxy: InProcessProxy,
+    bare_proxy: SubprocessProxy,
+    provider: StandIn,
+    rows: Rows,
+    scenario: Scenario,
+    streamed: bool,
+) -> None:
+    hold_freely(provider, rows, scenario, player(scenario, bare_proxy), player(scenario, proxy), streamed)
 
 
 def test_the_folder_of_another_installation_can_be_named(

@@ -70,29 +70,6 @@ def test_by_default_a_prompt_is_scored_and_never_served_by_a_dearer_model(
 
 
 @both_apis
-def test_several_turns_by_default_are_all_taken_and_leave_no_trace(
-    sdk: openai.OpenAI, provider: StandIn, rows: Rows, api: str
-) -> None:
-    """Whatever is picked and adapted, the strict stand-in takes it at once."""
-    provider.responder = lambda record: Answer((Text(f"Answer {record.number}."),))
-    history: list[Any] = []
-    questions = ("Merge two sorted lists in Python.", "Now prove that it ends.", "What rhymes with train?")
-    for question in questions:
-        history.append({"role": "user", "content": question})
-        said = (
-            ask(sdk, api, False, model="gpt-5.5", messages=history)
-            if api == "chat"
-            else ask(sdk, api, False, model="gpt-5.5", input=history)
-        )
-        history += [said.choices[0].message] if api == "chat" else said.output
-    assert [record.status for record in provider.messages] == [200] * 3
-    sent = json.dumps(provider.last.body, ensure_ascii=False)
-    assert "Pointsman" not in sent and "Answer 1." in sent and "Answer 2." in sent
-    assert [row["served_model"] for row in rows.all()] == [record.model for record in provider.messages]
-    assert len({row["session"] for row in rows.all()}) == 1
-
-
-@both_apis
 def test_several_at_once(proxy: InProcessProxy, provider: StandIn, account: str, api: str) -> None:
     """The asynchronous client; each stream gets its own marker and its own answer."""
     provider.responder = lambda record: Answer((Text(re.findall(r"number \d\d", str(record.body))[0]),))
@@ -161,6 +138,35 @@ def test_without_a_marker_the_program_finds_the_decision_in_the_answer(
     assert not markers_in(text_of(said))
     assert said.model_extra["x_router"]["decision"] == rows.last["id"]
     assert said.model_extra["x_router"]["model"] == SERVED
+
+
+@both_apis
+@pytest.mark.parametrize("mode", ["comment", "off"])
+def test_a_comment_in_a_stream_is_no_matter_to_the_sdk(
+    sdk: openai.OpenAI, proxy: InProcessProxy, provider: StandIn, rows: Rows, api: str, mode: str
+) -> None:
+    provider.script(*[Answer((Text("Platform nine."),))] * 2)
+    headers = {**FORCED, "x-router-marker": mode}
+    assert text_of(ask(sdk, api, True, extra_headers=headers)) == "Platform nine."
+    resource: Any = sdk.chat.completions if api == "chat" else sdk.responses
+    what = {"messages": HELLO} if api == "chat" else {"input": HELLO}
+    raw = resource.with_raw_response.create(model=ASKED, stream=True, extra_headers=headers, **what)
+    lines = list(raw.http_response.iter_lines())
+    comments = [line for line in lines if line.startswith(":")]
+    assert [SERVED in line for line in comments] == [True] * (mode == "comment")
+    assert [row["marker"] for row in rows.all()] == [mode] * 2
+
+
+def test_a_conversation_that_the_provider_keeps(
+    sdk: openai.OpenAI, provider: StandIn, rows: Rows, account: str
+) -> None:
+    provider.families["openai"].store.resources.add((account, "conv_1"))  # type: ignore[attr-defined]
+    for question in ("Which platform?", "And when?"):
+        said = sdk.responses.create(model="gpt-5.5", input=question, conversation="conv_1")
+        assert said.model == "gpt-5.5"
+    assert [record.status for record in provider.messages] == [200] * 2
+    assert [record.body["conversation"] for record in provider.messages] == ["conv_1"] * 2
+    assert [row["served_model"] for row in rows.all()] == [record.model for record in provider.messages]
 
 
 @both_apis
