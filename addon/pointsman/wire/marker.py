@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from pointsman.values import Facts
+
 SENTINEL = "\u2063\u2060\u2063"
 _HEAD = "✦ **Pointsman** → "
 _MIDDLE = " · "
@@ -35,6 +37,21 @@ def _line(served: str, reason: str) -> str:
 
 def _fit(text: str) -> str:
     return _NOT_NAME.sub("_", text)[:_NAME_MAX] or "_"
+
+
+def may_stand(facts: Facts, least_tokens: int = 1) -> bool:
+    """Whether the answer may show a marker at all, be it as a comment.
+
+    Never where it would be continued, parsed, or read by no person. `least_tokens`: who asks for no more than
+    that asks for no answer.
+    """
+    return facts.endpoint == "generate" and not (
+        facts.prefill
+        or facts.forced_tool
+        or facts.pure_json
+        or facts.turn.background
+        or (facts.max_tokens is not None and facts.max_tokens <= least_tokens)
+    )
 
 
 # A JSON string may hold any character raw or as a \u escape, with hex digits in either case,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pointsman.errors import BodyError
 from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
-from pointsman.wire import sse
+from pointsman.wire import marker, sse
 from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.anthropic.facts import read_facts
 from pointsman.wire.anthropic.history import strip
@@ -110,18 +110,10 @@ def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
 def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
     """How a marker may be shown in this action's answer, best first; `body` is what `model` gets.
 
-    Never where it would be continued, parsed, or read by no person. A text before thinking would break a
-    transcript kept on disk once the router is gone, and ends Claude Code's own retries: then a comment is
-    better, and a text only for who asks for it.
+    A text before thinking would break a transcript kept on disk once the router is gone, and ends Claude
+    Code's own retries: then a comment is better, and a text only for who asks for it.
     """
-    if (
-        facts.endpoint != "generate"
-        or facts.prefill
-        or facts.forced_tool
-        or facts.pure_json
-        or facts.turn.background
-        or (facts.max_tokens is not None and facts.max_tokens <= 1)
-    ):
+    if not marker.may_stand(facts):
         return ()
     default = model.capabilities.get("thinking_default") if model else None
     quiet = facts.client in _TEXT_ENDS_RETRIES or thinks(body, default)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
-from pointsman.wire import sse
+from pointsman.wire import marker, sse
 from pointsman.wire.credentials import bearer, credential_of, is_jwt
 from pointsman.wire.gemini import route
 from pointsman.wire.gemini.answer import Observation, error_message, observe_body, rewrite_body
@@ -120,17 +120,11 @@ def ask(body: Body, facts: Facts) -> list[Adaptation]:
 def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
     """How a marker may be shown in this action's answer; `body` is what `model` gets.
 
-    Never where it would be continued, parsed, spoken or read by no person, and never as a comment: clients of
-    this API fail on those.
+    None where it would be spoken, and never as a comment: clients of this API fail on those.
     """
     config = as_dict(body.get(spelled(body, "generationConfig")))
     if (
-        facts.endpoint != "generate"
-        or facts.prefill
-        or facts.forced_tool
-        or facts.pure_json
-        or facts.turn.background
-        or (facts.max_tokens is not None and facts.max_tokens <= 1)
+        not marker.may_stand(facts)
         or (isinstance(facts, GeminiFacts) and facts.array)
         or modalities(config) - {"TEXT"}
     ):

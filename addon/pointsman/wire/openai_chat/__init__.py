@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from pointsman.values import Adaptation, Changes, Facts, Model
-from pointsman.wire import sse
+from pointsman.wire import marker, sse
 from pointsman.wire.edits import edit, short
 from pointsman.wire.json_spans import Body
 from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, credential
@@ -91,16 +91,11 @@ def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
 def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
     """How a marker may be shown in this action's answer, best first.
 
-    Never where it would be continued, parsed, spoken, or read by no person; nor beside log probabilities,
-    which belong to the text token by token, nor where the text was predicted.
+    None where it would be spoken, beside log probabilities, which belong to the text token by token, or where
+    the text was predicted.
     """
     if (
-        facts.endpoint != "generate"
-        or facts.prefill
-        or facts.forced_tool
-        or facts.pure_json
-        or facts.turn.background
-        or (facts.max_tokens is not None and facts.max_tokens <= 1)
+        not marker.may_stand(facts)
         or facts.needs & {"audio", "prediction"}
         or body.get("logprobs")
         or body.get("top_logprobs")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from pointsman.values import Adaptation, Changes, Facts, Model
-from pointsman.wire import sse
+from pointsman.wire import marker, sse
 from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_list
 from pointsman.wire.openai.client import MODEL_HEADERS, credential
@@ -77,14 +77,11 @@ def ask(body: Body, facts: Facts) -> list[Adaptation]:
 def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
     """How a marker may be shown in this action's answer, best first; `body` is what `model` gets.
 
-    Never where it would be parsed or read by no person; nor where the answer is kept for later, where the
-    client wants the probability of every token, or where a stored prompt may ask for any of that.
+    None where the answer is kept for later, where the client wants the probability of every token, or where a
+    stored prompt may ask for what rules a marker out.
     """
     if (
-        facts.forced_tool
-        or facts.pure_json
-        or facts.turn.background
-        or (facts.max_tokens is not None and facts.max_tokens <= _LEAST_OUTPUT)
+        not marker.may_stand(facts, _LEAST_OUTPUT)
         or body.get("background") is True
         or body.get("prompt") is not None
         or body.get("top_logprobs")
