@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from pointsman.values import Adaptation
 from pointsman.wire.json_spans import Body, encode
 
 
@@ -20,6 +21,21 @@ def edit(body: Body, key: str, changes: Mapping[str, Any]) -> None:
         body.set_raw(key, inner.render())
     else:
         body.delete(key)
+
+
+def clamp_output(
+    body: Body, name: str, limit: int | None, done: list[Adaptation], parameter: str = ""
+) -> bool:
+    """Bound the wanted length of the answer, the member `name`, by the model's own; whether that was needed.
+
+    `limit` is the row's `max_output_tokens`; `parameter` is the member's full name where `body` is a part.
+    """
+    wanted = body.get(name)
+    if limit is None or not is_count(wanted) or wanted <= limit:
+        return False
+    body.set(name, limit)
+    done.append(Adaptation(parameter or name, "clamp", short(wanted), short(limit), "max_output_tokens"))
+    return True
 
 
 def is_count(value: Any) -> TypeGuard[int]:

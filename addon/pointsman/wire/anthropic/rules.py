@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pointsman.values import Adaptation, Facts, Model
 from pointsman.wire.anthropic.fold import asked_effort, drop_efforts, fold_system, lasting
-from pointsman.wire.edits import edit, is_count, short
+from pointsman.wire.edits import clamp_output, edit, is_count, short
 from pointsman.wire.json_spans import Body, edit_array
 from pointsman.wire.limits import lacks_feature, lacks_input, lacks_room
 
@@ -98,11 +98,9 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
 
 
 def _clamp_max_tokens(body: Body, model: Model, done: list[Adaptation]) -> None:
-    limit, wanted = model.max_output_tokens, body.get("max_tokens")
-    if limit is None or not is_count(wanted) or wanted <= limit:
+    limit = model.max_output_tokens
+    if not clamp_output(body, "max_tokens", limit, done) or limit is None:
         return
-    body.set("max_tokens", limit)
-    done.append(Adaptation("max_tokens", "clamp", short(wanted), short(limit), "max_output_tokens"))
     thinking = body.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     if is_count(budget) and budget >= limit:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pointsman.values import Adaptation, Facts, Model
-from pointsman.wire.edits import is_count, short
+from pointsman.wire.edits import clamp_output, is_count, short
 from pointsman.wire.gemini import signatures
 from pointsman.wire.gemini.facts import inner_request
 from pointsman.wire.gemini.spelling import spelled
@@ -89,23 +89,11 @@ def _fit_config(request: Body, model: Model, done: list[Adaptation]) -> None:
     if raw is None or not raw.startswith(b"{"):
         return
     config = Body.parse(raw)
-    _clamp_max_tokens(config, model, done)
+    limit = spelled(config, "maxOutputTokens")
+    clamp_output(config, limit, model.max_output_tokens, done, "generationConfig.maxOutputTokens")
     _fit_thinking(config, model.capabilities, done)
     if config.changed:
         request.set_raw(name, config.render())
-
-
-def _clamp_max_tokens(config: Body, model: Model, done: list[Adaptation]) -> None:
-    name, limit = spelled(config, "maxOutputTokens"), model.max_output_tokens
-    wanted = config.get(name)
-    if limit is None or not is_count(wanted) or wanted <= limit:
-        return
-    config.set(name, limit)
-    done.append(
-        Adaptation(
-            "generationConfig.maxOutputTokens", "clamp", short(wanted), short(limit), "max_output_tokens"
-        )
-    )
 
 
 # --- thinking -----------------------------------------------------------------------------

@@ -11,11 +11,13 @@ from typing import Any, Final
 from pointsman.values import Adaptation, Facts
 from pointsman.wire.edits import short
 from pointsman.wire.json_spans import Body
+from pointsman.wire.loose import as_dict
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SAMPLING: Final = (
     "temperature", "top_p", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias",
 )  # fmt: skip
+_FREE_CHOICES: Final = ("auto", "none")
 _PLAIN_TIERS: Final = ("auto", "default")  # every model has these
 _DEFAULT_EFFORT: Final = "medium"  # of models that reason by themselves (OpenAI's API reference)
 
@@ -39,6 +41,18 @@ def wanted_effort(facts: Facts) -> str | None:
     if facts.effort is not None or facts.thinking_default is None:
         return facts.effort
     return "none" if facts.thinking_default == "off" else _DEFAULT_EFFORT
+
+
+def forces_tool(choice: Any) -> bool:
+    """Whether `tool_choice` demands a call: of any tool, or of a named one, be it out of a list.
+
+    Chat Completions has the list in a member of its own, Responses beside `type`.
+    """
+    if isinstance(choice, dict):
+        if choice.get("type") == "allowed_tools":
+            return (as_dict(choice.get("allowed_tools")) or choice).get("mode") == "required"
+        return choice.get("type") not in _FREE_CHOICES
+    return isinstance(choice, str) and choice not in _FREE_CHOICES
 
 
 def lacks_tier(facts: Facts, row: Row) -> str:

@@ -14,7 +14,7 @@ from pointsman.values import Facts
 from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_dict, as_int, as_list, as_text, clean, dicts
 from pointsman.wire.openai.client import CLIENTS, session_hint
-from pointsman.wire.openai.parameters import SAMPLING
+from pointsman.wire.openai.parameters import SAMPLING, forces_tool
 from pointsman.wire.openai_chat.turn import turn_kind
 from pointsman.wire.texts import (
     BYTES_PER_TOKEN,
@@ -30,7 +30,6 @@ SURFACE: Final = "openai_chat"
 
 _SYSTEM_ROLES: Final = ("system", "developer")
 _TOOL_ROLES: Final = ("tool", "function")
-_FREE_CHOICES: Final = ("auto", "none")
 _LOW_IMAGE_TOKENS: Final = 85  # an image with detail "low", whatever its size (OpenAI's vision guide)
 # A page of a PDF is about 100 KB in base64 and about 3,000 tokens; a second of speech is 10 tokens, and about
 # 20 KB as base64 of an mp3.
@@ -74,7 +73,7 @@ def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str)
         documents=history.documents,
         tools=len(tools) + len(dicts(members.get("functions"))),
         tool_types=frozenset(_tool_types(tools)),
-        forced_tool=_forced(members.get("tool_choice")) or _forced(members.get("function_call")),
+        forced_tool=any(forces_tool(members.get(name)) for name in ("tool_choice", "function_call")),
         prefill=history.newest_role == "assistant",
         pure_json=as_dict(members.get("response_format")).get("type") not in (None, "text"),
         effort=as_text(members.get("reasoning_effort")),
@@ -180,16 +179,6 @@ def _tool_types(tools: list[dict[str, Any]]) -> Iterator[str]:
         kind = as_text(tool.get("type"))
         if kind and kind != "function":
             yield kind
-
-
-def _forced(choice: Any) -> bool:
-    """Whether the model must call something: any tool, or a named one, be it out of a list."""
-    if isinstance(choice, dict):
-        if choice.get("type") == "allowed_tools":
-            allowed = as_dict(choice.get("allowed_tools")) or choice
-            return allowed.get("mode") == "required"
-        return choice.get("type") not in _FREE_CHOICES
-    return isinstance(choice, str) and choice not in _FREE_CHOICES
 
 
 def _needs(members: Mapping[str, Any], history: _History, choices: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pointsman.values import Adaptation, Facts, Model
-from pointsman.wire.edits import is_count, short
+from pointsman.wire.edits import clamp_output, short
 from pointsman.wire.json_spans import Body
 from pointsman.wire.limits import lacks_input, lacks_room
 from pointsman.wire.openai.parameters import (
@@ -81,7 +81,8 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
     row = model.capabilities
     done: list[Adaptation] = []
     _rename_limit(body, row, done)
-    _clamp_limit(body, model, done)
+    for name in _LIMITS:
+        clamp_output(body, name, model.max_output_tokens, done)
     _fit_effort(body, facts, row, done)
     effort = body.get("reasoning_effort")
     drop_sampling(body, effort if isinstance(effort, str) else None, row, done)
@@ -106,15 +107,6 @@ def _rename_limit(body: Body, row: Row, done: list[Adaptation]) -> None:
     body.delete(other)
     body.set(name, value)
     done.append(Adaptation(other, "map", short(value), name, "max_tokens_name"))
-
-
-def _clamp_limit(body: Body, model: Model, done: list[Adaptation]) -> None:
-    limit = model.max_output_tokens
-    for name in _LIMITS:
-        wanted = body.get(name)
-        if limit is not None and is_count(wanted) and wanted > limit:
-            body.set(name, limit)
-            done.append(Adaptation(name, "clamp", short(wanted), short(limit), "max_output_tokens"))
 
 
 def _fit_effort(body: Body, facts: Facts, row: Row, done: list[Adaptation]) -> None:

@@ -15,6 +15,7 @@ from pointsman.values import Facts
 from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_dict, as_int, as_list, as_text, clean, dicts
 from pointsman.wire.openai.client import CLIENTS, session_hint
+from pointsman.wire.openai.parameters import forces_tool
 from pointsman.wire.openai_responses.items import (
     COMPACTIONS,
     ROLES_OF_PROGRAMS,
@@ -48,7 +49,6 @@ _MEMBERS: Final = (
     "top_p", "top_logprobs", "prompt_cache_key", "prompt_cache_retention", "client_metadata",
     "context_management",
 )  # fmt: skip
-_FREE_CHOICES: Final = ("auto", "none")
 # What may follow the newest item: Codex also puts what other agents have said there, whenever it comes.
 _ASIDE: Final = SETTINGS | {"reasoning", "agent_message"}
 
@@ -79,7 +79,7 @@ def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str)
         documents=history.documents,
         tools=len(functions := list(_tools(members, history))),
         tool_types=frozenset(kind for tool in functions if (kind := _kind(tool)) != "function"),
-        forced_tool=_forced(members.get("tool_choice")),
+        forced_tool=forces_tool(members.get("tool_choice")),
         pure_json=as_dict(as_dict(members.get("text")).get("format")).get("type") not in (None, "text"),
         effort=as_text(reasoning.get("effort")),
         sampling=frozenset(name for name in SAMPLING if members.get(name) is not None),
@@ -197,15 +197,6 @@ def _tools(members: Mapping[str, Any], history: _Input) -> Iterator[dict[str, An
 
 def _kind(tool: dict[str, Any]) -> str:
     return as_text(tool.get("type")) or "function"
-
-
-def _forced(choice: Any) -> bool:
-    """Whether the model must call something: any tool, or a named one, be it out of a list."""
-    if isinstance(choice, dict):
-        if choice.get("type") == "allowed_tools":
-            return choice.get("mode") == "required"
-        return choice.get("type") not in _FREE_CHOICES
-    return isinstance(choice, str) and choice not in _FREE_CHOICES
 
 
 def _needs(members: Mapping[str, Any], history: _Input, *, lite: bool) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pointsman.values import Adaptation, Facts, Model
-from pointsman.wire.edits import edit, is_count, short
+from pointsman.wire.edits import clamp_output, edit, short
 from pointsman.wire.json_spans import Body, decode, edit_array
 from pointsman.wire.limits import lacks_feature, lacks_input, lacks_room
 from pointsman.wire.openai.parameters import (
@@ -56,7 +56,7 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
     """
     row = model.capabilities
     done: list[Adaptation] = []
-    _clamp_max_tokens(body, model, done)
+    clamp_output(body, "max_output_tokens", model.max_output_tokens, done)
     _fit_effort(body, facts, row, done)
     effort = _effort(body)
     drop_sampling(body, effort, row, done, SAMPLING)
@@ -67,14 +67,6 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
     _fit_verbosity(body, row, done)
     drop_cache_lifetime(body, row, done)
     return done
-
-
-def _clamp_max_tokens(body: Body, model: Model, done: list[Adaptation]) -> None:
-    limit, wanted = model.max_output_tokens, body.get("max_output_tokens")
-    if limit is None or not is_count(wanted) or wanted <= limit:
-        return
-    body.set("max_output_tokens", limit)
-    done.append(Adaptation("max_output_tokens", "clamp", short(wanted), short(limit), "max_output_tokens"))
 
 
 def _effort(body: Body) -> str | None:
