@@ -111,9 +111,15 @@ def seen(provider: StandIn) -> list[tuple[str, bytes]]:
     return [(record.request.target, record.request.body) for record in provider.messages]
 
 
-def play(provider: StandIn, scenario: Scenario, run: Callable[[], list[Any]]) -> tuple[list[Any], Any]:
-    """Run it on a provider without memory: what the SDK made of the answers, what the provider was sent."""
+def play(
+    provider: StandIn, scenario: Scenario, run: Callable[[], list[Any]], compact: bool
+) -> tuple[list[Any], list[tuple[str, bytes]]]:
+    """Run it on a provider without memory: what the SDK made of the answers, what the provider was sent.
+
+    `compact` is how OpenAI writes its JSON (no blanks in a stream, a body indented), else it is as others do.
+    """
     provider.reset()
+    provider.families["openai"].compact = compact  # type: ignore[attr-defined]
     provider.script(*scenario.steps)
     answers = run()
     assert not provider.steps, "steps that nothing asked for"
@@ -121,12 +127,18 @@ def play(provider: StandIn, scenario: Scenario, run: Callable[[], list[Any]]) ->
 
 
 def hold_twice(
-    provider: StandIn, rows: Rows, scenario: Scenario, bare: Player, routed: Player, streamed: bool
+    provider: StandIn,
+    rows: Rows,
+    scenario: Scenario,
+    bare: Player,
+    routed: Player,
+    streamed: bool,
+    compact: bool,
 ) -> None:
     """One scenario over bare mitmproxy with the serving model, and routed to it: only markers may differ."""
     headers = {"x-router-model": scenario.served, "x-router-marker": "text"}
-    plain, expected = play(provider, scenario, lambda: bare(scenario.served, {}, streamed))
-    answers, sent = play(provider, scenario, lambda: routed(scenario.asked, headers, streamed))
+    plain, expected = play(provider, scenario, lambda: bare(scenario.served, {}, streamed), compact)
+    answers, sent = play(provider, scenario, lambda: routed(scenario.asked, headers, streamed), compact)
 
     assert all(record.status == 200 for record in provider.messages)
     assert [(path, _without_option(body)) for path, body in sent] == [
@@ -146,15 +158,21 @@ HISTORY["gemini"] = "contents"
 
 
 def hold_freely(
-    provider: StandIn, rows: Rows, scenario: Scenario, bare: Player, routed: Player, streamed: bool
+    provider: StandIn,
+    rows: Rows,
+    scenario: Scenario,
+    bare: Player,
+    routed: Player,
+    streamed: bool,
+    compact: bool,
 ) -> None:
     """One conversation as it is routed by default: taken at once, and no trace of the router in its history.
 
     Whatever models serve it, the history has the bytes of an unrouted one. Signatures are made for a model:
     where there are any, bytes are compared only if it stayed the same.
     """
-    _, expected = play(provider, scenario, lambda: bare(scenario.asked, {}, streamed))
-    answers, sent = play(provider, scenario, lambda: routed(scenario.asked, {}, streamed))
+    _, expected = play(provider, scenario, lambda: bare(scenario.asked, {}, streamed), compact)
+    answers, sent = play(provider, scenario, lambda: routed(scenario.asked, {}, streamed), compact)
     assert [record.status for record in provider.messages] == [200] * len(scenario.steps)
     assert not any("Pointsman" in body.decode() for _, body in sent)
     assert all(model_names(answer) == {scenario.asked} for answer in answers)

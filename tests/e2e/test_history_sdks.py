@@ -59,7 +59,7 @@ def test_nothing_but_the_marker_tells_that_another_model_answered(
     streamed: bool,
 ) -> None:
     bare, routed = player(scenario, bare_proxy), player(scenario, proxy)
-    hold_twice(provider, rows, scenario, bare, routed, streamed)
+    hold_twice(provider, rows, scenario, bare, routed, streamed, compact=streamed)
 
 
 @pytest.mark.parametrize("scenario", LONG, ids=lambda scenario: scenario.id + scenario.api)
@@ -71,4 +71,5 @@ def test_a_conversation_that_is_routed_by_default_is_taken_and_leaves_no_trace(
     rows: Rows,
     scenario: Scenario,
 ) -> None:
-    hold_freely(provider, rows, scenario, player(scenario, bare_proxy), player(scenario, proxy), True)
+    bare, routed = player(scenario, bare_proxy), player(scenario, proxy)
+    hold_freely(provider, rows, scenario, bare, routed, streamed=True, compact=True)

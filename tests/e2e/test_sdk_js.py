@@ -56,7 +56,8 @@ def test_nothing_but_the_marker_tells_that_another_model_answered(
     scenario: Scenario,
     streamed: bool,
 ) -> None:
-    hold_twice(provider, rows, scenario, player(scenario, bare_proxy), player(scenario, proxy), streamed)
+    bare, routed = player(scenario, bare_proxy), player(scenario, proxy)
+    hold_twice(provider, rows, scenario, bare, routed, streamed, compact=not streamed)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["body", "stream"])
@@ -70,7 +71,8 @@ def test_a_conversation_that_is_routed_by_default_is_taken_and_leaves_no_trace(
     scenario: Scenario,
     streamed: bool,
 ) -> None:
-    hold_freely(provider, rows, scenario, player(scenario, bare_proxy), player(scenario, proxy), streamed)
+    bare, routed = player(scenario, bare_proxy), player(scenario, proxy)
+    hold_freely(provider, rows, scenario, bare, routed, streamed, compact=not streamed)
 
 
 def test_the_folder_of_another_installation_can_be_named(
