@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pointsman.errors import BodyError
 from pointsman.values import Usage
 from pointsman.wire.credentials import without_secrets
+from pointsman.wire.json_spans import decode
+from pointsman.wire.loose import as_dict
 
 ERROR_LIMIT: Final = 500  # characters kept of an error's message
 
@@ -44,6 +47,14 @@ class Observation:
     def fail(self, kind: str, message: str) -> None:
         """Note an error that the answer carries; a secret that it repeats is left out."""
         self.error = without_secrets(f"{kind}: {message}"[: 2 * ERROR_LIMIT])[:ERROR_LIMIT]
+
+
+def read_answer(data: bytes) -> dict[str, Any]:
+    """A whole answer; {} where it cannot be read: the client gets it as it is and is the one to complain."""
+    try:
+        return as_dict(decode(data))
+    except BodyError:
+        return {}
 
 
 def as_count(value: Any) -> int | None:

@@ -9,10 +9,33 @@ surface to know.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire import sse
+from pointsman.wire.json_spans import decode
 from pointsman.wire.observation import Observation
+
+
+def typed(event: sse.Event) -> tuple[str, dict[str, Any]]:
+    """The type and the decoded data of an event that has one; "" and {} for comments and the like.
+
+    Where the data does not say its type, the event's name does.
+    """
+    data = event.data
+    if data is None:
+        return "", {}
+    try:
+        content = decode(data)
+    except BodyError:
+        return "", {}
+    if not isinstance(content, dict):
+        return "", {}
+    if "type" not in content:
+        content["type"] = event.name
+    kind = content["type"]
+    return (kind, content) if isinstance(kind, str) else ("", {})
 
 
 class SseTransform[O: Observation](ABC):

@@ -8,7 +8,7 @@ from typing import Any
 from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire import observation as base
-from pointsman.wire.json_spans import Body, array_spans, decode, encode, prepend
+from pointsman.wire.json_spans import Body, array_spans, encode, prepend
 from pointsman.wire.loose import as_dict, as_text
 from pointsman.wire.observation import as_count
 
@@ -77,10 +77,7 @@ class Observation(base.Observation):
 def observe_body(data: bytes) -> Observation:
     """What a whole answer says; an empty observation if it cannot be read."""
     observation = Observation()
-    try:
-        observation.see_body(as_dict(decode(data)))
-    except BodyError:
-        pass  # the client gets it as it is and is the one to complain
+    observation.see_body(base.read_answer(data))
     return observation
 
 

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import re
 
-from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire import sse
 from pointsman.wire.anthropic.answer import Observation, rename
-from pointsman.wire.json_spans import Body, decode, encode
-from pointsman.wire.transform import SseTransform
+from pointsman.wire.json_spans import Body, encode
+from pointsman.wire.transform import SseTransform, typed
 
 # The event of which there are thousands, in the spelling of the provider: its index is found
 # without parsing, and there is nothing in it to observe.
@@ -43,21 +42,10 @@ class StreamTransform(SseTransform[Observation]):
 
     def _see(self, event: sse.Event) -> str:
         """The event's type; "" for comments and the like."""
-        data = event.data
-        if data is None:
-            return ""
-        try:
-            content = decode(data)
-        except BodyError:
-            content = None
-        if not isinstance(content, dict):
-            return ""
-        if "type" not in content:
-            content["type"] = event.name
-        kind = content["type"]
+        kind, content = typed(event)
         self.observation.see(content)
         self.dirty = self.dirty or kind in _TELLING
-        return kind if isinstance(kind, str) else ""
+        return kind
 
     def _change(self, event: sse.Event) -> bytes:
         found = _DELTA.match(event.raw)

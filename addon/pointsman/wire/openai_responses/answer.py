@@ -8,7 +8,7 @@ from typing import Any, Final
 from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire import observation as base
-from pointsman.wire.json_spans import Body, array_spans, decode, prepend
+from pointsman.wire.json_spans import Body, array_spans, prepend
 from pointsman.wire.loose import as_dict, as_text, dicts
 from pointsman.wire.openai.usage import see_usage
 from pointsman.wire.openai_responses.items import encoded_marker
@@ -71,10 +71,7 @@ def _refuses(response: Mapping[str, Any]) -> bool:
 def observe_body(data: bytes) -> Observation:
     """What a whole answer says; an empty observation if it cannot be read."""
     observation = Observation()
-    try:
-        observation.see_body(as_dict(decode(data)))
-    except BodyError:
-        pass  # the client gets it as it is and is the one to complain
+    observation.see_body(base.read_answer(data))
     return observation
 
 

@@ -17,14 +17,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire import sse
 from pointsman.wire.edits import is_count
-from pointsman.wire.json_spans import Body, array_spans, decode, encode
+from pointsman.wire.json_spans import Body, array_spans, encode
 from pointsman.wire.openai_responses.answer import BEGINNINGS, ENDS, Observation, mark, name_decision, rename
 from pointsman.wire.openai_responses.items import marker_item, text_part
-from pointsman.wire.transform import SseTransform
+from pointsman.wire.transform import SseTransform, typed
 
 # The events of which there are thousands: their numbers are found without parsing, wherever among the members
 # they stand, and there is nothing in them to observe. A quote inside a text is escaped and cannot end a key.
@@ -53,20 +52,7 @@ class StreamTransform(SseTransform[Observation]):
 
     def _see(self, event: sse.Event) -> str:
         """The event's type; "" for comments and the like."""
-        data = event.data
-        if data is None:
-            return ""
-        try:
-            content = decode(data)
-        except BodyError:
-            content = None
-        if not isinstance(content, dict):
-            return ""
-        if "type" not in content:
-            content["type"] = event.name
-        kind = content["type"]
-        if not isinstance(kind, str):
-            return ""
+        kind, content = typed(event)
         self.observation.see(content)
         self.dirty = self.dirty or kind in BEGINNINGS or kind in ENDS or kind == "error"
         return kind
