@@ -141,8 +141,6 @@ class Pipeline:
         account = f"{credential.fingerprint}@{host}"
         known = self.sessions.after(account, facts.continues) if facts.continues else None
         key = known or session_key(facts, credential)
-        if facts.continues and not (known or facts.session_hint or facts.first_user_text):
-            facts = replace(facts, bound="nothing tells which conversation it goes on with")
         if requested is not None:
             facts = replace(facts, thinking_default=requested.capabilities.get("thinking_default"))
         ineligible = _unless_bound(ineligible, requested)

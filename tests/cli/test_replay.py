@@ -227,3 +227,33 @@ def test_real_clients(shared: Path) -> None:
     assert len(files) >= 5
     assert not {"unreadable", "refused"} & set(report["skipped"])
     assert len([item for item in report["requests"] if "served_model" in item]) >= 20
+
+
+def test_what_goes_on_from_an_answer_by_its_id_is_the_same_conversation(tmp_path: Path) -> None:
+    """Responses keeps conversations at the provider; the second request has the tool's output and an id."""
+    ask = {"model": "gpt-5.5", "input": "Write a haiku about a night train.", "tools": []}
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
+    follow = {"model": "gpt-5.5", "input": [output], "previous_response_id": "resp_1"}
+    answer = {"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-5.5", "output": []}
+    headers = [["authorization", "Bearer sk-tester"], ["content-type", "application/json"]]
+    entries = [
+        {
+            "method": "POST",
+            "host": "api.openai.com",
+            "path": "/v1/responses",
+            "headers": headers,
+            "body": body,
+            "response": {"status": 200, "headers": headers[1:], "body": answer},
+        }
+        for body in (ask, follow)
+    ]
+    saved = tmp_path / "kept.jsonl"
+    saved.write_text("\n".join(json.dumps(entry) for entry in entries))
+    first, second = replayed(saved)["requests"]
+    assert first["served_model"] != "gpt-5.5", "nothing is shown by a model that serves anyway"
+    assert (second["reason"], second["served_model"]) == ("mid tool loop", first["served_model"])
+    assert second["conversation"] == first["conversation"]
+
+    del entries[0]["response"]["body"]
+    saved.write_text("\n".join(json.dumps(entry) for entry in entries))
+    assert replayed(saved)["requests"][1]["served_model"] == "gpt-5.5"

@@ -1,7 +1,8 @@
 """Requests out of saved traffic: mitmproxy's flows, HAR files, or JSON lines.
 
 A JSON line is one request: `{"kind": "http", "method", "scheme", "host", "path", "headers":
-[[name, value], …], "body": the decoded JSON (or a string, or null), "response": {"status", …}}`.
+[[name, value], …], "body": the decoded JSON (or a string, or null), "response": {"status", and the
+same "headers" and "body"}}`.
 """
 
 from __future__ import annotations
@@ -25,11 +26,18 @@ class RecordingError(PointsmanError):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One saved request. `at` is in unix seconds, `status` the answer's; None where the file does not say."""
+    """One saved request. `at` is in unix seconds; None where the file does not say.
+
+    `answer` is what the provider said, its body decoded or empty where it was not kept.
+    """
 
     request: http.Request
     at: float | None
-    status: int | None
+    answer: http.Response | None
+
+    @property
+    def status(self) -> int | None:
+        return self.answer.status_code if self.answer else None
 
 
 def read(path: Path) -> Iterator[Recorded]:
@@ -64,8 +72,7 @@ def _read_flows(path: Path) -> Iterator[Recorded]:
         try:
             for flow in FlowReader(file).stream():
                 if isinstance(flow, http.HTTPFlow) and flow.websocket is None:
-                    status = flow.response.status_code if flow.response else None
-                    yield Recorded(flow.request, flow.request.timestamp_start or None, status)
+                    yield Recorded(flow.request, flow.request.timestamp_start or None, flow.response)
         except (exceptions.FlowReadException, exceptions.OptionsError) as error:
             raise RecordingError(f"{path} is neither flows, nor HAR, nor JSON lines: {error}") from error
 
@@ -85,12 +92,24 @@ def _read_lines(path: Path) -> Iterator[Recorded]:
 
 
 def _from_entry(entry: dict[str, Any]) -> Recorded:
-    headers = http.Headers([(str(name).encode(), str(value).encode()) for name, value in entry["headers"]])
+    headers = _headers(entry["headers"])
+    url = f"{entry.get('scheme', 'https')}://{entry['host']}{entry['path']}"
+    request = http.Request.make(entry["method"], url, _content(entry), headers)
+    said = entry.get("response")
+    answer = None
+    if said and said.get("status"):
+        answer = http.Response.make(said["status"], _content(said), _headers(said.get("headers") or []))
+    return Recorded(request, entry.get("at"), answer)
+
+
+def _headers(given: list[list[Any]]) -> http.Headers:
+    headers = http.Headers([(str(name).encode(), str(value).encode()) for name, value in given])
     # The body was saved decoded, so these say something about bytes that are gone.
     for name in ("content-encoding", "content-length", "transfer-encoding"):
         headers.pop(name, None)
+    return headers
+
+
+def _content(entry: dict[str, Any]) -> bytes:
     body = entry.get("body")
-    content = b"" if body is None else body.encode() if isinstance(body, str) else encode(body)
-    url = f"{entry.get('scheme', 'https')}://{entry['host']}{entry['path']}"
-    request = http.Request.make(entry["method"], url, content, headers)
-    return Recorded(request, entry.get("at"), (entry.get("response") or {}).get("status"))
+    return b"" if body is None else body.encode() if isinstance(body, str) else encode(body)

@@ -19,7 +19,7 @@ from pointsman.pipeline import Pipeline
 from pointsman.scoring.knobs import PREFIXES
 from pointsman.session import Sessions
 from pointsman.store import Store
-from pointsman.values import Decision
+from pointsman.values import NO_CHANGES, Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,25 @@ class Replay:
             self._engine.pipeline.sessions.served(
                 decision.session, decision.served_model, decision.requested_model
             )
+        self._hear(action, recorded)
         number = self._conversations.setdefault(decision.session, len(self._conversations) + 1)
         return Replayed(request, replace(decision, at=recorded.at or decision.at), number)
+
+    def _hear(self, action: Action, recorded: Recorded) -> None:
+        """What a later request may go on from by the answer's id, where the file has the answer."""
+        response, plan = recorded.answer, action.plan
+        if response is None or plan is None or not response.raw_content or response.status_code != 200:
+            return
+        content_type = response.headers.get("content-type", "")
+        stream = action.surface.stream(content_type, plan.facts, NO_CHANGES)
+        data = response.get_content(strict=False) or b""
+        if stream is None:
+            seen = action.surface.observe_body(data)
+        else:
+            stream.feed(data)
+            seen = stream.observation
+        if seen.message_id:
+            self._engine.pipeline.sessions.answered(plan.account, seen.message_id, plan.session)
 
     async def _embed(self, text: str) -> Vector:
         return self._engine.embedder.embed(text)
