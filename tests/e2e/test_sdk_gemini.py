@@ -120,6 +120,21 @@ def test_tokens_are_counted_for_the_serving_model(
 
 
 @both_ways
+def test_what_is_cached_for_a_model_stays_with_it(
+    sdk: genai.Client, provider: StandIn, rows: Rows, streamed: bool
+) -> None:
+    kept = sdk.caches.create(model=ASKED, config=types.CreateCachedContentConfig(contents=["x" * 20_000]))
+    said = ask(sdk, streamed, config=config({}, cached_content=kept.name))
+    assert (provider.last.model, provider.last.status) == (ASKED, 200)
+    assert not markers_in(text_of(said))
+    usage = said[-1].usage_metadata
+    assert usage is not None
+    (row,) = rows.wait(lambda found: found[-1]["complete"] is not None)
+    assert (row["served_model"], row["cache_read_tokens"]) == (ASKED, usage.cached_content_token_count)
+    assert row["cache_read_tokens"] > 4096
+
+
+@both_ways
 def test_the_head_says_what_was_decided(
     sdk: genai.Client, provider: StandIn, rows: Rows, streamed: bool
 ) -> None:
