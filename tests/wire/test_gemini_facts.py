@@ -129,6 +129,25 @@ CONTENTS: list[tuple[Any, dict[str, Any]]] = [
         {"tool_loop": True, "user_texts": ("a", "b")},
     ),
     (said(("user", [RESULT]), ("user", [{"text": "b"}])), {"tool_loop": False, "user_texts": ("b",)}),
+    # Gemini CLI nudges a model that stopped in the middle of its work: that is no turn of the person's.
+    (
+        said(("user", [{"text": "a"}]), ("model", [CALL]), ("user", [RESULT]),
+             ("model", [{"text": "Hm", "thought": True}]), ("user", [{"text": "Please continue."}])),
+        {"tool_loop": True, "user_texts": ("a",)},
+    ),
+    (
+        said(("user", [RESULT]), ("user", [{"text": "System: Potential loop detected. Stop."}])),
+        {"tool_loop": True},
+    ),
+    (
+        said(("user", [RESULT]), ("model", [{"text": "x"}]), ("user", [{"text": "Please continue."}, PNG])),
+        {"tool_loop": False},
+    ),
+    (
+        said(("user", [RESULT]), ("user", [{"text": "b"}]), ("model", [{"text": " "}]),
+             ("user", [{"text": "Please continue."}])),
+        {"tool_loop": False},
+    ),
     (said(("user", [{"text": "a"}]), ("model", [{"text": "It is"}])), {"prefill": True, "tool_loop": False}),
     (said(("user", [{"text": "a"}, {"text": "b"}])), {"user_texts": ("a", "b"), "first_user_text": "a"}),
     (said(("model", [{"text": "m"}]), ("function", [{"text": "x"}])), {"user_texts": ()}),

@@ -70,8 +70,13 @@ def read_contents(value: Any) -> Contents:
             _count_part(part, found)
     found.user_texts = newest(text for c in reversed(contents) for text in reversed(_own_texts(c)))
     found.first_user_text = next((text for c in contents for text in _own_texts(c)), "")[:FIRST_TEXT_LIMIT]
-    if contents:
-        _read_newest(contents[-1], found)
+    if contents and is_model(contents[-1]):
+        found.prefill = True
+    elif contents:
+        found.tool_loop = _is_mid_turn(contents)
+        found.newest_texts = [
+            text for part in items(contents[-1].get("parts")) if isinstance(text := part.get("text"), str)
+        ]
     return found
 
 
@@ -80,13 +85,17 @@ def is_model(content: dict[str, Any]) -> bool:
     return content.get("role") == "model"
 
 
-def _read_newest(content: dict[str, Any], found: Contents) -> None:
-    if is_model(content):
-        found.prefill = True
-        return
-    parts = items(content.get("parts"))
-    found.tool_loop = any(given(part, "functionResponse") is not None for part in parts)
-    found.newest_texts = [text for part in parts if isinstance(text := part.get("text"), str)]
+def _is_mid_turn(contents: list[dict[str, Any]]) -> bool:
+    """Whether the newest content of the user's is a result, what Gemini CLI says in between left out."""
+    for content in reversed(contents):
+        if is_model(content):
+            continue
+        parts = items(content.get("parts"))
+        if any(given(part, "functionResponse") is not None for part in parts):
+            return True
+        if _own_texts(content) or any("text" not in part for part in parts):
+            return False
+    return False
 
 
 def _own_texts(content: dict[str, Any]) -> list[str]:
