@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -234,9 +234,10 @@ def _stream(traffic: Traffic, streamed: Streamed, *, marked: bool, array: bool =
     return taken
 
 
-def _begin(feed: Callable[[bytes], list[bytes]], streamed: Streamed) -> bytes:
+def _begin(feed: Callable[[bytes], Iterable[bytes] | bytes], streamed: Streamed) -> bytes:
     """What comes until the marker is out."""
-    return b"".join(piece for chunk in [*streamed.head, streamed.deltas[0]] for piece in feed(chunk))
+    given = (feed(chunk) for chunk in [*streamed.head, streamed.deltas[0]])
+    return b"".join(part if isinstance(part, bytes) else b"".join(part) for part in given)
 
 
 def _transform(traffic: Traffic, *, marked: bool, array: bool) -> Transform:
@@ -276,7 +277,7 @@ def _stream_hook(store: Store, traffic: Traffic) -> float:
     surface = surfaces()[traffic.surface]
     body = Body.parse(traffic.short("x"))
     facts = surface.read_facts(body, traffic.headers, traffic.path(True), "generate")
-    answer = Answer(decision, facts, surface, store, _MODELS, lambda: 0.0, 0.0, str)
+    answer = Answer(decision, facts, surface, store, _MODELS, lambda: 0.0, 0.0, lambda _: None)
     flow = http.HTTPFlow(None, None)  # type: ignore[arg-type]
     flow.request = _request(traffic, b"")
     flow.response = http.Response.make(200, b"", {"content-type": _SSE})

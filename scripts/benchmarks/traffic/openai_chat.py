@@ -81,7 +81,7 @@ class OpenAIChat(Traffic):
         return [{"role": "tool", "tool_call_id": f"call_{index:04d}", "content": text}]
 
     def answer(self) -> bytes:
-        message = {"role": "assistant", "content": SAID, "refusal": None, "annotations": []}
+        message: Json = {"role": "assistant", "content": SAID, "refusal": None, "annotations": []}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         made = {**self._head("chat.completion"), "choices": [choice], "usage": _USAGE}
         return json.dumps(made, indent=2).encode()

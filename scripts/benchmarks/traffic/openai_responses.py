@@ -104,14 +104,15 @@ class OpenAIResponses(Traffic):
         empty, full = _item(""), _item(DELTA * deltas)
         [part] = full["content"]
         begun_item = empty | {"status": "in_progress", "content": []}
-        head = [
+        head: list[tuple[str, Json]] = [
             ("created", begun),
             ("in_progress", begun),
             ("output_item.added", {"output_index": 0, "item": begun_item}),
             ("content_part.added", {**place, "part": empty["content"][0]}),
         ]
-        piece = ("output_text.delta", {**place, "delta": DELTA, "logprobs": [], "obfuscation": "Xq3vB7"})
-        tail = [
+        said = {"delta": DELTA, "logprobs": [], "obfuscation": "Xq3vB7"}
+        piece: tuple[str, Json] = ("output_text.delta", {**place, **said})
+        tail: list[tuple[str, Json]] = [
             ("output_text.done", {**place, "text": part["text"], "logprobs": []}),
             ("content_part.done", {**place, "part": part}),
             ("output_item.done", {"output_index": 0, "item": full}),
