@@ -24,10 +24,8 @@ from provider.standin import StandIn  # noqa: E402
 from sdk_js.node import Node, installed  # noqa: E402
 from sdk_py.scenarios import ANTHROPIC, CHAT, GEMINI, RESPONSES, Scenario  # noqa: E402
 
-# The SDK's helpers send what a program without them sends; and a replay, which sees no answers, cannot know
-# which conversation goes on with the id of one.
-LEFT_OUT = ("helper", "chained")
-OPENAI = tuple(scenario for scenario in (*CHAT, *RESPONSES) if scenario.name not in LEFT_OUT)
+# The SDK's helpers send what a program without them sends.
+OPENAI = tuple(scenario for scenario in (*CHAT, *RESPONSES) if scenario.name != "helper")
 Play = Callable[[StandIn, SubprocessProxy], None]
 KEYS = {"anthropic": "sk-ant-api03-recorded", "gemini": "AIza-recorded"}
 
@@ -35,7 +33,7 @@ KEYS = {"anthropic": "sk-ant-api03-recorded", "gemini": "AIza-recorded"}
 def once(scenarios: Sequence[Scenario]) -> Iterable[tuple[Scenario, str, dict[str, str], bool]]:
     """Each scenario with a key of its own, by turns streamed; most conversations are scored."""
     for number, scenario in enumerate(scenarios):
-        scored = number % 3 != 0 and len(scenario.steps) > 1
+        scored = len(scenario.steps) > 1 and (number % 3 != 0 or scenario.name == "chained")
         headers = {} if scored else {"x-router-model": scenario.served}
         yield scenario, f"{KEYS.get(scenario.surface, 'sk-recorded')}{number}", headers, number % 2 == 0
 

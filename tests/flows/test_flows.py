@@ -126,6 +126,10 @@ def test_a_recording_is_decided_as_it_was(replayed: dict[str, list[dict[str, Any
         assert item["strategy"] == one.headers["x-router-strategy"], where
         assert item["provider"] == one.headers["x-router-provider"], where
         assert one.flow.comment.endswith(item["reason"]), where
+    sessions = [one.headers["x-router-session"] for one in before]
+    conversations = [item["conversation"] for item in again]
+    pairs = set(zip(sessions, conversations, strict=True))
+    assert len(pairs) == len(set(sessions)) == len(set(conversations))
 
 
 # --- facts ----------------------------------------------------------------------------------
