@@ -19,7 +19,7 @@ from pointsman.options import Settings
 from pointsman.pipeline import Pipeline, Plan
 from pointsman.scoring import bundle as bundles
 from pointsman.scoring import knobs
-from pointsman.session import DEFAULT_LIMIT, Sessions
+from pointsman.session import DEFAULT_LIMIT, Sessions, account_of
 from pointsman.store import Store
 from pointsman.surface import Surface, surfaces
 from pointsman.values import Decision
@@ -43,10 +43,13 @@ class Engine:
         store = Store(settings.db)
         sessions = Sessions(settings.session_ttl_s, time.monotonic)
         now = time.time()
-        rows = store.load_sessions(DEFAULT_LIMIT, now - settings.session_ttl_s)
+        since = now - settings.session_ttl_s
+        rows = store.load_sessions(DEFAULT_LIMIT, since)
         sessions.restore(
             (row.key, row.model, now - row.updated_at, row.requested_model) for row in reversed(rows)
         )
+        for row in reversed(store.load_answers(DEFAULT_LIMIT, since)):
+            sessions.answered(account_of(row.credential_fingerprint, row.host), row.message_id, row.session)
         return cls(Pipeline(settings, bundle, sessions), embedder, store)
 
     def with_settings(self, settings: Settings) -> Engine:

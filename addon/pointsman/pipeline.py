@@ -27,7 +27,7 @@ from pointsman.errors import ClientError
 from pointsman.options import Route, Settings
 from pointsman.scoring import cluster, knobs
 from pointsman.scoring.bundle import Bundle
-from pointsman.session import Session, Sessions, hint_hash, session_key
+from pointsman.session import Session, Sessions, account_of, hint_hash, session_key
 from pointsman.switching import switch_gain_usd
 from pointsman.values import Candidate, Credential, CredentialKind, Decision, Facts, Model
 
@@ -138,7 +138,7 @@ class Pipeline:
     ) -> Plan:
         """Steps 1–5. Raises ClientError for a forced model that cannot serve the request."""
         requested = self.settings.catalogue.resolve(facts.requested_model)
-        account = f"{credential.fingerprint}@{host}"
+        account = account_of(credential.fingerprint, host)
         known = self.sessions.after(account, facts.continues) if facts.continues else None
         key = known or session_key(facts, credential)
         if requested is not None:

@@ -34,6 +34,11 @@ def hint_hash(hint: str) -> str:
     return hashlib.sha256(hint.encode("utf-8", "surrogatepass")).hexdigest()[:16] if hint else ""
 
 
+def account_of(fingerprint: str, host: str) -> str:
+    """What a host knows a client by: the same key means another account elsewhere."""
+    return f"{fingerprint}@{host}"
+
+
 def session_key(facts: Facts, credential: Credential) -> str:
     """The key of the conversation that an action belongs to: 32 hex digits."""
     parts = (facts.surface, credential.fingerprint, facts.session_hint or "", facts.first_user_text)

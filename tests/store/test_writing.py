@@ -339,6 +339,23 @@ def test_sessions_survive_a_restart_newest_first(path: Path) -> None:
     reopened.close()
 
 
+def test_answers_survive_a_restart_newest_first(path: Path) -> None:
+    store = Store(path)
+    now = time.time()
+    for index in range(4):
+        decision = dataclasses.replace(PLAIN, id=f"d{index}", session=f"s{index % 2}", at=now + index)
+        wait(store.record(decision))
+        if index != 1:
+            wait(store.update(f"d{index}", Outcome(message_id=f"resp_{index}")))
+    store.close()
+    reopened = Store(path)
+    rows = reopened.load_answers(limit=2, since=0)
+    assert [(row.message_id, row.session) for row in rows] == [("resp_3", "s1"), ("resp_2", "s0")]
+    assert (rows[0].credential_fingerprint, rows[0].host) == (PLAIN.credential_fingerprint, PLAIN.host)
+    assert [row.message_id for row in reopened.load_answers(limit=9, since=now + 2)] == ["resp_3", "resp_2"]
+    reopened.close()
+
+
 def test_salt_is_made_once(path: Path) -> None:
     stores = [Store(path), Store(path), Store(path.with_name("other.db"))]
     first, second, other = (store.salt() for store in stores)

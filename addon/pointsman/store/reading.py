@@ -26,6 +26,16 @@ from pointsman.values import (
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """Which conversation an answer belongs to."""
+
+    credential_fingerprint: str
+    host: str
+    message_id: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRow:
     """What is remembered of a conversation."""
 
@@ -138,6 +148,17 @@ class Reader:
             (since, limit),
         )
         return [SessionRow(*row) for row in rows]
+
+    def answers(self, *, limit: int, since: float) -> list[AnswerRow]:
+        """Answers of conversations begun since then (unix seconds) that have an id, newest first."""
+        rows = self._rows(
+            """
+            SELECT credential_fingerprint, host, message_id, session FROM decisions
+            WHERE at >= ? AND message_id IS NOT NULL ORDER BY at DESC LIMIT ?
+            """,
+            (since, limit),
+        )
+        return [AnswerRow(*row) for row in rows]
 
     def actions(self, *, since: float | None = None, until: float | None = None) -> Iterator[Spent]:
         """Actions (token counts left out) from `since` up to but not including `until`, oldest first."""

@@ -27,7 +27,7 @@ from pointsman.store.opening import (
     open_for_writing,
     schema_version,
 )
-from pointsman.store.reading import Reader, SessionRow
+from pointsman.store.reading import AnswerRow, Reader, SessionRow
 from pointsman.values import Decision, Outcome
 
 _log = logging.getLogger(__name__)
@@ -85,6 +85,11 @@ class Store:
         """Sessions used since then (unix seconds), newest first. Raises StoreError."""
         with Reader(self.path) as reader:
             return reader.sessions(limit=limit, since=since)
+
+    def load_answers(self, limit: int, since: float) -> list[AnswerRow]:
+        """Answers given since then (unix seconds), newest first. Raises StoreError."""
+        with Reader(self.path) as reader:
+            return reader.answers(limit=limit, since=since)
 
     def close(self) -> None:
         """Write what is queued, then close. Later writes fail on their futures. May be called twice."""

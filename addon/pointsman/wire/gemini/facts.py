@@ -31,6 +31,7 @@ _LOGPROBS: Final = ("logprobs", "responseLogprobs")
 _SCHEMAS: Final = ("responseSchema", "responseJsonSchema", "_responseJsonSchema")
 _SESSION_HEADERS: Final = ("x-session-id", "x-session-affinity")
 _ID_LIMIT: Final = 200  # characters
+_IMPLICIT_CACHE_S: Final = 300  # Google names no time; OpenAI names this one as the least
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def read_facts(body: Body, headers: Mapping[str, str], path: str, endpoint: str)
         retry_count=retry_count(headers),
         choices=max(1, as_int(given(config, "candidateCount")) or 1),
         bound="cachedContent is bound to its model" if cached else "",
+        cache_ttl_s=_IMPLICIT_CACHE_S,
         needs=frozenset(_needs(config, calling, members, contents, functions, kinds)),
     )
 
