@@ -504,3 +504,14 @@ def test_the_framing_follows_the_answer(content_type: str, streams: bool, kind: 
     facts: Facts = replace(FACTS, surface="gemini", stream=streams)
     found = stream(content_type, facts, CHANGES)
     assert found is None if kind is None else type(found) is kind
+
+
+def test_what_follows_in_a_chunk_is_observed_once_nothing_is_changed_any_more() -> None:
+    first = {"candidates": [{"content": {"parts": [{"text": "Nine"}], "role": "model"}}], "responseId": "r1"}
+    last = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 7}}
+    data = json.dumps([first, last]).encode()
+    machine = ArrayTransform(Changes(x_router={"decision": "d1"}))
+    out = json.loads(run(machine, data))
+    assert out == [{**first, "x_router": {"decision": "d1"}}, last]
+    seen = machine.observation
+    assert (seen.stop_reason, seen.input_tokens, seen.complete) == ("STOP", 7, True)

@@ -8,7 +8,7 @@ it there too. Signatures that are there stay as they are, whichever model made t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Final
 
 from pointsman.wire.gemini.spelling import given, items, spelled
@@ -25,7 +25,8 @@ def sign_current(body: Body) -> int:
     """Put the word where the current turn lacks a signature, in place. How often. Raises BodyError."""
     contents = body.raw("contents") or b""
     wanted = set(_unsigned(contents)) if contents.startswith(b"[") else set()
-    return _edit(body, lambda place, part: place in wanted) if wanted else 0
+    places = {index for index, _ in wanted}
+    return _edit(body, lambda place, part: place in wanted, places) if wanted else 0
 
 
 def replace_all(body: Body) -> int:
@@ -67,15 +68,15 @@ def _signature(part: Body) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _edit(body: Body, wants: _Wants) -> int:
-    """Write the word into the parts that `wants` names."""
+def _edit(body: Body, wants: _Wants, within: Container[int] | None = None) -> int:
+    """Write the word into the parts that `wants` names; only contents `within` are looked at, None: all."""
     contents = body.raw("contents") or b""
     if not contents.startswith(b"["):
         return 0
     edits: dict[int, bytes | None] = {}
     total = 0
     for index, (start, end) in enumerate(array_spans(contents)):
-        if contents[start : start + 1] != b"{":
+        if contents[start : start + 1] != b"{" or (within is not None and index not in within):
             continue
         content = Body.parse(contents[start:end])
         parts = content.raw("parts") or b""

@@ -53,8 +53,10 @@ class StreamTransform(SseTransform[Observation]):
     def _see(self, event: sse.Event) -> str:
         """The event's type; "" for comments and the like."""
         kind, content = typed(event)
+        known = self.observation.message_id
         self.observation.see(content)
-        self.dirty = self.dirty or kind in BEGINNINGS or kind in ENDS or kind == "error"
+        begun = kind in BEGINNINGS and self.observation.message_id != known
+        self.dirty = self.dirty or begun or kind in ENDS or kind == "error"
         return kind
 
     def _change(self, event: sse.Event) -> bytes:
