@@ -161,6 +161,9 @@ class Pointsman:
             log.warning("refused: %s", error)
             self._refuse(flow, action, error.status, str(error))
         except BodyError as error:
+            if action.plan is not None:  # read, and perhaps half rewritten
+                self._survive(flow, action, error)
+                return
             log.warning("%s passes unrouted: %s", flow.request.path.partition("?")[0], error)
             self._pass(flow, action)
         except Exception as error:

@@ -12,6 +12,8 @@ import anthropic
 import httpx2
 import pytest
 from e2e.support import Rows, Sdk
+from pointsman.errors import BodyError
+from pointsman.wire.json_spans import Body
 from provider.answers import Answer, Text
 from provider.proxy import InProcessProxy
 from provider.standin import StandIn
@@ -75,6 +77,18 @@ def test_a_model_that_the_request_cannot_be_adapted_to_is_given_up_too(
     monkeypatch.setattr("pointsman.wire.anthropic.adapt", Broken())
     client.messages.create(**ask)
     assert provider.last.model == OPUS
+
+
+def test_a_request_that_adapting_leaves_half_done_goes_out_as_it_was_made(
+    client: anthropic.Anthropic, provider: StandIn, proxy: InProcessProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(body: Body, *_: object) -> None:
+        body.set("max_tokens", 7)
+        raise BodyError("this part is not understood")
+
+    monkeypatch.setattr("pointsman.wire.anthropic.adapt", half)
+    client.messages.create(**ASK, extra_headers={"x-router-model": HAIKU})
+    assert (provider.last.model, provider.last.body["max_tokens"]) == (OPUS, ASK["max_tokens"])
 
 
 def test_router_fail_closed_answers_503_in_the_surfaces_shape(
