@@ -93,8 +93,8 @@ def _copy(transform: Transform) -> Any:
 
 
 def _stored(seen: Any) -> tuple[object, ...]:
-    """What must be stored as soon as it is known; counts may be gathered until the end."""
-    return seen.message_id, seen.answered_model, seen.complete, seen.error, seen.stop_reason
+    """What must be stored as soon as it is known; all else may be gathered until the end."""
+    return seen.message_id is not None, seen.complete, seen.error
 
 
 def _cuts(data: bytes, choice: Choice) -> Iterator[list[bytes]]:
