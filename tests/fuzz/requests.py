@@ -13,6 +13,7 @@ from fuzz.oracle import (
     SECRET,
     Choice,
     Finding,
+    maybe_marked,
     only_markers_gone,
     repeats_a_key,
     require,
@@ -25,7 +26,6 @@ from fuzz.oracle import (
 )
 from pointsman.errors import BodyError
 from pointsman.values import Adaptation, Facts, Model
-from pointsman.wire import marker
 from pointsman.wire.json_spans import Body
 
 _INT64 = 1 << 63
@@ -42,7 +42,7 @@ def check(ground: Ground, data: bytes, choice: Choice) -> None:
         Body.parse(data)
         for head in choice.some(ground.heads, 1):
             _check(ground, data, head, choice, clear)
-        if clear and not marker.present(data) and not repeats_a_key(data):
+        if clear and not maybe_marked(data) and not repeats_a_key(data):
             _check_echo(ground, data, choice)
     except BodyError as error:
         if clear:
@@ -82,7 +82,7 @@ def _strip(ground: Ground, data: bytes, clear: bool) -> bytes:
     require((count > 0) == (stripped != data), f"{count} markers stripped", data, stripped)
     if not count:
         return stripped
-    require(marker.present(data), "stripped what cannot be a marker", data)
+    require(maybe_marked(data), "stripped what cannot be a marker", data)
     again = Body.parse(stripped)
     require(ground.surface.strip(again) == 0, "a second strip finds more", stripped)
     if clear:
