@@ -9,11 +9,13 @@ looked at, and neither is an item that stands for a model's reasoning.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from pointsman.errors import BodyError
 from pointsman.wire import marker
-from pointsman.wire.json_spans import Body, array_spans, edit_array
+from pointsman.wire.json_spans import Body, Span, array_spans, decode, edit_array
+from pointsman.wire.loose import as_dict
 from pointsman.wire.openai_responses.items import MARKER_ID, is_output, kind_of
 from pointsman.wire.stripping import Stripped, strip_content, strip_text
 
@@ -58,7 +60,32 @@ def _strip_items(items: bytes) -> tuple[bytes, int]:
         if count:
             edits[index] = edited
             total += count
+    edits |= dict.fromkeys(_left_alone(items, edits))
     return edit_array(items, edits), total
+
+
+def _left_alone(items: bytes, edits: dict[int, bytes | None]) -> Iterator[int]:
+    """Reasoning that only a marker kept in the history, and that a provider refuses by itself.
+
+    opencode forgets an answer that was cancelled before its first words, but a marker is words. Its markers
+    come back without an id; Codex, whose do not, keeps such reasoning in any case.
+    """
+    gone = [index for index, edited in edits.items() if edited is None]
+    spans = array_spans(items) if gone else []
+    for index in gone:
+        start, end = spans[index]
+        if b'"id"' in items[start:end]:
+            continue
+        after = index + 1
+        while after < len(spans) and _item(items, spans[after]).get("type") == "reasoning":
+            after += 1
+        following = _item(items, spans[after]) if after < len(spans) else {"role": "nobody"}
+        if following.get("role", "assistant") != "assistant":
+            yield from range(index + 1, after)
+
+
+def _item(items: bytes, span: Span) -> dict[str, Any]:
+    return as_dict(decode(items[span[0] : span[1]]))
 
 
 def _strip_item(raw: bytes) -> Stripped:
