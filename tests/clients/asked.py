@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -50,16 +49,14 @@ def history(record: Record) -> list[Any]:
     return next((body[key] for key in HISTORY if isinstance(body.get(key), list)), [])
 
 
-def blocks(record: Record) -> list[str]:
-    """A fingerprint of each part of the prompt, in the order in which a provider caches them."""
+def blocks(record: Record) -> list[bytes]:
+    """Each part of the prompt, in the order in which a provider caches them."""
     body = record.body or {}
     if "messages" in body:
-        data = [data for data, _ in _segments(without_billing(body))]
-    else:
-        parts = [body[key] for key in FIRST if key in body]
-        parts += [part for turn in history(record) for part in _parts(turn)]
-        data = [json.dumps(part).encode() for part in parts]
-    return [hashlib.sha256(each).hexdigest() for each in data]
+        return [data for data, _ in _segments(without_billing(body))]
+    parts = [body[key] for key in FIRST if key in body]
+    parts += [part for turn in history(record) for part in _parts(turn)]
+    return [json.dumps(part).encode() for part in parts]
 
 
 def _parts(turn: Mapping[str, Any]) -> list[Any]:

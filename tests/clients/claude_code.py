@@ -133,7 +133,7 @@ ClaudeCode.scenarios = (
     Scenario(
         "connection cut",
         (Turn(ASK, (cut(4), LOOK, say("09:12")), resume=""), Turn(THANKS, (say("09:40"),))),
-        races=True,
+        races=("streamed",),
     ),
     Scenario(
         "cancel",

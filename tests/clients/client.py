@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +20,9 @@ from typing import Any, ClassVar
 
 from clients.script import Scenario
 from provider.answers import Call, Page
+from provider.standin import SENTINEL
 
+MARKER = re.compile(f"{SENTINEL}[^{SENTINEL[0]}]*{SENTINEL}\n*")
 PROMPT_SECONDS = 180.0  # the longest of several tries that a client makes, on a busy machine
 TIMETABLE = "09:12 platform 4\n09:40 platform 7\n"
 
@@ -174,6 +177,11 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         pass  # all of them have ended
+
+
+def last_words(said: Sequence[str]) -> str | None:
+    """The last text that is more than a marker."""
+    return next((text for text in reversed(said) if MARKER.sub("", text)), None)
 
 
 def page(text: str, status: int = 200) -> Page:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from clients.client import Client, Ran, page
+from clients.client import Client, Ran, last_words, page
 from clients.script import (
     ASK,
     PLAN,
@@ -70,7 +70,7 @@ class Codex(Client):
         ends = [line for line in lines if line.get("type") in ("error", "turn.completed", "turn.failed")]
         return Ran(
             code,
-            text=said[-1] if said else None,
+            text=last_words(said),
             ending=tuple(_ending(line) for line in ends),
             shown=tuple(_shown(item) for item in items),
             errors=errors,

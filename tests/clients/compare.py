@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 from clients import asked
+from clients.client import MARKER
 from clients.line import Line
 from clients.play import Seen
 from clients.provider import is_main
@@ -35,7 +35,6 @@ VOLATILE = frozenset(
 )
 VOLATILE_STARTS = ("anthropic-", "x-ratelimit-")
 MODEL_HEADERS = frozenset({"openai-model"})  # an answer's, which a router has to keep at what was asked for
-MARKER = re.compile(f"{SENTINEL}[^{SENTINEL[0]}]*{SENTINEL}\n*")
 OURS = frozenset({"content-length", "accept-encoding", "transfer-encoding"})  # in requests
 
 
@@ -100,7 +99,20 @@ def lost_prefix(records: Sequence[Record], before: Sequence[int | None]) -> list
     ]
 
 
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
+def losses(records: Sequence[Record], before: Sequence[int | None]) -> list[str]:
+    """For a failure's message: where each prompt leaves the one `before` it."""
+    found = []
+    for number, index in enumerate(before):
+        one = asked.blocks(records[number if index is None else index])
+        other = asked.blocks(records[number])
+        at = _common(one, other)
+        for left, right in list(zip(one, [*other, b""], strict=False))[at : at + 1]:
+            begin = max(_common(left, right) - 40, 0)
+            found.append(f"{number}, block {at}: {left[begin:][:200]!r} → {right[begin:][:200]!r}")
+    return found
+
+
+def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 

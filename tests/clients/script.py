@@ -20,12 +20,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`races`: whether the client streams again depends on how much it has read before the cut."""
+    """`races`: facts that depend on how much the client has read, or written down, before the break."""
 
     name: str
     turns: tuple[Turn, ...]
     environment: Mapping[str, str] | None = None
-    races: bool = False
+    races: tuple[str, ...] = ()
 
 
 def look(call: Call) -> Answer:
