@@ -84,9 +84,10 @@ class Engine:
         )
         if not news or not modes or decision.strategy == "passthrough":
             return "off"
-        if wanted == "auto":
-            return modes[0]
-        return wanted if wanted in modes else "off"
+        mode = modes[0] if wanted == "auto" else wanted
+        if mode == "text" and wanted == "auto" and decision.tool_loop and previous == decision.served_model:
+            return "off"  # a person has read it where the tool loop began
+        return mode if mode in modes else "off"
 
     def close(self) -> None:
         self.store.close()
