@@ -217,7 +217,8 @@ def _require_same(before: Body, after: Body, path: list[str], declared: list[lis
         if old == new:
             continue
         named = [item for item in declared if item[: len(here)] == here[: len(item)]]
-        require(named, f"{'.'.join(here)} changed without being named", old, new, declared)
-        deeper = all(len(item) > len(here) for item in named)
-        if deeper and old and new and old.startswith(b"{") and new.startswith(b"{"):
-            _require_same(Body.parse(old), Body.parse(new), here, declared)
+        objects = old and new and old.startswith(b"{") and new.startswith(b"{")
+        require(named or objects, f"{'.'.join(here)} changed without being named", old, new, declared)
+        if objects and all(len(item) > len(here) for item in named):
+            # What is not named from the top may be a whole request, and what is in it named from there.
+            _require_same(Body.parse(old or b""), Body.parse(new or b""), here if named else [], declared)
