@@ -61,6 +61,9 @@ def _check_event(event: sse.Event) -> None:
     written = sse.Event(event.with_data(b'{"a":1}'))
     require(written.data == b'{"a":1}', "other data cannot be read again", event.raw, written.raw)
     require(written.name == event.name, "other data, other name", event.raw, written.raw)
+    if event.whole:
+        again = _read([written.raw, b":\n\n"], sse.EVENT_CAP_BYTES)
+        require(again[0] == written, "other data, and no end of the event", event.raw, written.raw)
     if b"\n" not in event.data and event.raw.count(b"data") == 1:
         same = event.with_data(event.data)
         require(sse.Event(same).data == event.data, "the same data, and another event", event.raw, same)
