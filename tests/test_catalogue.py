@@ -191,6 +191,8 @@ def test_a_cost_is_unknown_where_a_count_or_a_price_is() -> None:
     assert cost_usd(Usage(1000, 100, 5), unpriced) is None
     assert cost_usd(Usage(1000, 100, 0), unpriced) == pytest.approx(0.003)
     assert cost_usd(Usage(0, 0), Model("m", "x")) == 0.0
+    plain = Model("m", "x", Prices(input=2.0, output=1.0))
+    assert cost_usd(Usage(1000, 0, None, 500, 500), plain) == pytest.approx(0.004)  # written as plain input
 
 
 def test_a_long_prompt_costs_its_own_price_throughout() -> None:

@@ -62,6 +62,9 @@ class Pointsman:
         if not _set_by_user("block_private"):
             ctx.options.update(block_private=True)
             self._blocks_private = True
+        # mitmdump prints the address of each request, and Gemini's may have a key in it.
+        if "flow_detail" in ctx.options and not _set_by_user("flow_detail"):
+            ctx.options.update(flow_detail=0)
 
     def configure(self, updated: set[str]) -> None:
         """At the start and whenever an option changes."""

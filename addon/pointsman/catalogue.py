@@ -143,8 +143,9 @@ def spellings(name: str) -> Iterator[str]:
 def cost_usd(usage: Usage, model: Model) -> float | None:
     """What an answer cost; None when a count or a price that it needs is unknown.
 
-    Cache counts that the provider does not report count as none used; the plain ones are needed. A prompt
-    above `prices.above_tokens` (cached tokens included) is priced at `prices.above` throughout.
+    Cache counts that the provider does not report count as none used; the plain ones are needed. What is
+    written to a cache is paid as input where it has no price of its own. A prompt above
+    `prices.above_tokens` (cached tokens included) is priced at `prices.above` throughout.
     """
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
@@ -158,8 +159,8 @@ def cost_usd(usage: Usage, model: Model) -> float | None:
         (usage.input_tokens, prices.input),
         (usage.output_tokens, prices.output),
         (read, prices.cache_read),
-        (write, prices.cache_write),
-        (write_1h, prices.cache_write_1h),
+        (write, _first(prices.cache_write, prices.input)),
+        (write_1h, _first(prices.cache_write_1h, prices.cache_write, prices.input)),
     )
     total = 0.0
     for tokens, price in parts:
@@ -167,6 +168,10 @@ def cost_usd(usage: Usage, model: Model) -> float | None:
             return None
         total += tokens * (price or 0.0)
     return total / 1e6
+
+
+def _first(*prices: float | None) -> float | None:
+    return next((price for price in prices if price is not None), None)
 
 
 def prices_for(model: Model, prompt_tokens: int) -> Prices:

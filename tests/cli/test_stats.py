@@ -178,7 +178,7 @@ def test_tables_fit_80_columns_and_say_what_is_unknown(database: Path) -> None:
         in text
     )
     assert "the best single model (claude-opus-4-8): $7.50 instead of $3.00" in text
-    assert "1 answered action with an unknown cost, in no sum and no saving: x-9 1." in text
+    assert "1 answered action without a cost, or without one to compare it with, in no saving: x-9 1." in text
     assert "served 0.800, requested 0.900, best single 0.900" in text
 
 

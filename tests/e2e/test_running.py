@@ -153,6 +153,28 @@ def standin(tmp_path: Path) -> Any:
     made.check()
 
 
+def test_a_key_in_an_address_is_shown_in_no_terminal(
+    standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mitmdump prints each address, as far as the terminal is wide, and Gemini takes its key there."""
+    monkeypatch.setenv("COLUMNS", "400")
+    settings = {"router_db": tmp_path / "p.sqlite", "termlog_verbosity": "debug"}
+    key = "AIza-terminal"
+    with SubprocessProxy(standin, tmp_path, settings=settings) as proxy:
+        url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.8-flash:generateContent"
+        ask = {"contents": [{"role": "user", "parts": [{"text": "Which platform?"}]}]}
+        with httpx2.Client(proxy=proxy.url, verify=trust(proxy.ca_file), timeout=30) as client:
+            for model in ("gemini-3.8-flash", "nonesuch"):
+                client.post(url.replace("gemini-3.8-flash", model), params={"key": key}, json=ask)
+            client.post(url, params={"key": key}, content=b"no JSON")
+        assert proxy.stop() == 0
+        log = proxy.log
+    assert "gemini-3.8-flash" in log
+    assert key not in log
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("p.sqlite*"))
+    assert b"gemini-3.8-flash" in stored and key.encode() not in stored
+
+
 def test_a_conversation_survives_a_restart(standin: StandIn, connect: Sdk, tmp_path: Path) -> None:
     """Mid tool loop the model stays, even if the proxy was killed in between."""
     tool = {"name": "look", "input_schema": {"type": "object"}}

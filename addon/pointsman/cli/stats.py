@@ -98,8 +98,8 @@ def _show(savings: Savings, by: str, console: Console) -> None:
         where = [f"{group.name} {_unknown(group)}" for group in savings.groups if _unknown(group)]
         more = ", …" if len(where) > _NAMED else ""
         console.print(
-            f"{_count(_unknown(total), 'answered action')} with an unknown cost, in no sum and no saving:"
-            f" {', '.join(where[:_NAMED])}{more}."
+            f"{_count(_unknown(total), 'answered action')} without a cost, or without one to compare it with,"
+            f" in no saving: {', '.join(where[:_NAMED])}{more}."
         )
     console.print(
         "[dim]Alternatives assume the recorded tokens and cache hits; one model alone would have hit its"
