@@ -18,6 +18,7 @@ from pointsman.scoring import knobs
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.session import Sessions
 from pointsman.values import Credential, CredentialKind, Decision, Facts, Model, TurnKind, Usage
+from pointsman.wire import openai_chat
 from samples import FACTS
 
 KEY = Credential(CredentialKind.API_KEY, "a" * 16)
@@ -142,6 +143,18 @@ def test_an_answer_that_the_provider_keeps_is_gone_on_from_in_its_conversation(m
     assert unknown.settled and unknown.settled.model == "claude-opus-4-8"
     other = Credential(CredentialKind.API_KEY, "c" * 16)
     assert pipeline.plan(output, other, Asked(), fits, "api.openai.com").session != first.session
+
+
+def test_models_of_ones_own_are_served_by_a_fixed_route(make: Any) -> None:
+    """They are in no bundle, and nothing is said of what they can take: tools, at least."""
+    row = "{provider: mine, quality_tier: 2, context_tokens: 30000, prices: {input: 0, output: 0}}"
+    config = f"""
+    models: {{qwen-big: {row}, qwen-small: {row}}}
+    routes: [{{surface: openai_chat, requested: qwen-*, strategy: fixed, model: qwen-small}}]
+    """
+    facts = replace(FACTS, surface="openai_chat", requested_model="qwen-big", tools=3)
+    decision = decide(make(config), facts, ineligible=openai_chat.ineligible)
+    assert (decision.served_model, decision.reason) == ("qwen-small", "fixed by route")
 
 
 def test_other_models_of_a_gateway_are_named_as_the_client_names_them(make: Any) -> None:

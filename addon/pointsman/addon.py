@@ -115,6 +115,7 @@ class Pointsman:
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Only provider hosts are decrypted; every other connection is a tunnel."""
+        self._watch_config()
         address = data.context.server.address
         host, port = address[:2] if address else ("", 443)
         names = (host, data.client_hello.sni)
@@ -130,6 +131,7 @@ class Pointsman:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Bodies that are routed are read whole, whatever `stream_large_bodies` says; others only pass."""
+        self._watch_config()
         if self.engine is None or not self._speaks(flow):
             return
         found = self._recognise(flow)
@@ -137,7 +139,6 @@ class Pointsman:
         flow.request.stream = found is None and self._refused_socket(flow) is None
         if found:
             surface, endpoint = found
-            self._watch_config()
             self.actions[flow.id] = Action(
                 surface, endpoint, self.engine, flow.request, flow.client_conn.id, time.monotonic()
             )

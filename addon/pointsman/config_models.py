@@ -15,6 +15,7 @@ from pointsman.wire.openai.parameters import EFFORTS
 from pointsman.yaml_nodes import Value, suggestion
 
 _PRICE: Final = Number(0, 100_000)
+_UNSAID: Final = MappingProxyType({"tools": True})  # what a new row starts with
 _TOKENS: Final = Number(1, 1_000_000_000, whole=True)
 _PRICES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _FIELDS: Final[Mapping[str, Rule]] = MappingProxyType({
@@ -112,7 +113,7 @@ def _base(name: str, section: Value, given: Mapping[str, Value], catalogue: Cata
         known = f" ({family.name} is)" if family else suggestion(name, tuple(catalogue.rows))
         problem = f"{name[:80]!r} is not in the catalogue{known}"
         section.fail(f"{problem}; a new row needs a provider, or like: MODEL")
-    return Model(name=name, provider="")
+    return Model(name=name, provider="", capabilities=_UNSAID)
 
 
 def _prices(value: Value, old: Prices) -> Prices:

@@ -44,7 +44,7 @@ def run(port: int, config: str = "", foreign_host: str = FOREIGN_HOST) -> Iterat
     up = probe.answers(proxy)
     yield listening(port, up)
     yield addresses(port, up)
-    hosts = sorted(settings.provider_hosts) if settings else [trust.KNOWN_HOSTS[0]]
+    hosts = _with_tls(settings) if settings else [trust.KNOWN_HOSTS[0]]
     authority = probe.authority_in_use(proxy, hosts[0])
     yield from certificates(authority, hosts)
     yield from interception(proxy, up, authority, hosts)
@@ -52,6 +52,11 @@ def run(port: int, config: str = "", foreign_host: str = FOREIGN_HOST) -> Iterat
     yield environment(port, hosts)
     yield from routing(settings)
     yield database(settings)
+
+
+def _with_tls(settings: Settings) -> list[str]:
+    """Hosts on the port of https: a server on another may well be one without TLS."""
+    return sorted({name for pairs in settings.hosts.values() for name, port in pairs if port == 443})
 
 
 def configuration(path: str) -> tuple[Settings | None, Check]:
