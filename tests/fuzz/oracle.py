@@ -39,6 +39,8 @@ def require(condition: object, what: str, *shown: object) -> None:
 class Choice:
     """What an input is tried with, told by its bytes."""
 
+    thorough = False
+
     def __init__(self, data: bytes) -> None:
         self.random = random.Random(zlib.crc32(data))
 
@@ -52,6 +54,8 @@ class Choice:
 
 class Every(Choice):
     """For the cases that are kept: all where several would be tried, and three for one."""
+
+    thorough = True
 
     def some[T](self, options: Sequence[T], count: int) -> list[T]:
         return super().some(options, len(options) if count > 1 else 3)

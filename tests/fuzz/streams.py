@@ -15,6 +15,7 @@ from pointsman.values import Changes, Facts
 from pointsman.wire import sse
 
 BYTE_BY_BYTE = 3000  # bytes of the longest stream that is fed like that
+CUT_EVERYWHERE = 700  # bytes of the longest case that is cut at every place
 RENAMED = frozenset({"model", "modelVersion", "x_router"})
 _MOVED = RENAMED | {"role"}  # a marker before the first words takes over how they begin
 _ASKED = RENAMED | {"usage"}
@@ -98,7 +99,9 @@ def _stored(seen: Any) -> tuple[object, ...]:
 
 
 def _cuts(data: bytes, choice: Choice) -> Iterator[list[bytes]]:
-    if len(data) <= BYTE_BY_BYTE and choice.random.random() < 0.3:
+    if choice.thorough and len(data) <= CUT_EVERYWHERE:
+        yield from ([data[:at], data[at:]] for at in range(1, len(data)))
+    if len(data) <= BYTE_BY_BYTE and (choice.thorough or choice.random.random() < 0.3):
         yield [data[at : at + 1] for at in range(len(data))]
     for count in (1, choice.random.randint(2, 12)):
         # Half of the cuts at line ends, where readers go wrong.
