@@ -282,6 +282,12 @@ MISTAKES = [
         "hosts.anthropic[1]",
         "must have a port between 1 and 65535",
     ),
+    (
+        "routes: [{requested: gemini-*, strategy: fixed, model: gpt-5.5}]",
+        "1",
+        "routes[1].model",
+        "gpt-5.5 is of openai, and gemini-* of gemini: a request is served by its own provider",
+    ),
     ("hosts: {anthropic: }", "1", "hosts.anthropic", "must be a list, not nothing"),
     ("hosts: {anthropic: ['']}", "1", "hosts.anthropic[1]", "must be text and not empty"),
     # Routes.

@@ -211,6 +211,13 @@ def _route(value: Value, name: str, catalogue: Catalogue) -> Route:
         fields["strategy"].fail(
             "needs a model to serve" if route.strategy == "fixed" else "takes no model, but candidates"
         )
+    served = catalogue.resolve(route.model) if route.model else None
+    asked = {row.provider for row in catalogue.matching(route.requested)}
+    if served and asked and served.provider not in asked:
+        fields["model"].fail(
+            f"{served.name} is of {served.provider}, and {route.requested} of {', '.join(sorted(asked))}: "
+            "a request is served by its own provider"
+        )
     for key in _ONLY_CLUSTER:
         if key in fields and route.strategy != "cluster":
             fields[key].fail(f"only goes with strategy cluster, not {route.strategy}")

@@ -160,6 +160,7 @@ TOOLS = [{"type": "function", "name": "look", "parameters": {}}]
         (ask(user("hi")), codex(request_kind="compaction"), TurnKind.COMPACTION),
         (ask(user("hi")), codex(request_kind="memory"), TurnKind.CLASSIFIER),
         (ask(user("hi")), codex(request_kind="turn", thread_source="subagent"), TurnKind.SUBAGENT),
+        (ask(user("hi")), codex(request_kind="turn", thread_source="thread_title"), TurnKind.TITLE),
         (ask(user("hi"), client_metadata={"x-codex-turn-metadata": '{"request_kind":"compaction"}'}), {},
          TurnKind.COMPACTION),
         (ask(user("hi")), {"x-codex-turn-metadata": "{" * 4000}, TurnKind.MAIN),

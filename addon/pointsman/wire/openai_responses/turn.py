@@ -61,9 +61,11 @@ def turn_kind(
         return TurnKind.COMPACTION
     if members.get("model") == _REVIEWER_MODEL:
         return TurnKind.CLASSIFIER
-    if any(text.lstrip().startswith(_TITLE) for text in newest_texts) and not as_list(members.get("tools")):
+    source = said.get("thread_source")
+    titled = any(text.lstrip().startswith(_TITLE) for text in newest_texts)
+    if source == "thread_title" or (titled and not as_list(members.get("tools"))):
         return TurnKind.TITLE
-    if agent or said.get("thread_source") == "subagent" or any(headers.get(name) for name in _PARENTS):
+    if agent or source == "subagent" or any(headers.get(name) for name in _PARENTS):
         return TurnKind.SUBAGENT
     return TurnKind.MAIN
 
