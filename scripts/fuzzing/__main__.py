@@ -129,7 +129,8 @@ def _run(options: argparse.Namespace, target: str, share: float) -> Run:
 def _work(surface: str, target: str, folder: Path, seconds: int, run: Run) -> None:
     command = [sys.executable, "-m", "fuzzing.worker", surface, target, str(folder)]
     command += [f"-max_total_time={seconds}", f"-timeout={TIMEOUT_S}", f"-rss_limit_mb={MEMORY_MB}"]
-    command += ["-print_final_stats=1", f"-artifact_prefix={folder}/findings/", "-verbosity=1"]
+    command += [f"-report_slow_units={TIMEOUT_S}", "-print_final_stats=1"]
+    command += [f"-artifact_prefix={folder}/findings/", "-verbosity=1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as process:
         assert process.stderr
         said = list(run.read(iter(process.stderr)))
