@@ -63,6 +63,7 @@ class Client:
     hosts: ClassVar[tuple[str, ...]] = ()  # whom it asks besides its provider
     pages: ClassVar[dict[str, Page]] = {}  # what it gets there: "GET /path" → exact answer
     scenarios: ClassVar[tuple[Scenario, ...]]
+    besides: ClassVar[frozenset[str]] = frozenset()  # models that it asks for in some turns
     marked: ClassVar[bool] = True  # does router_marker=auto put markers in its texts?
     session: str = ""  # the client's own id of the conversation
 
@@ -177,6 +178,11 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         pass  # all of them have ended
+
+
+def unmarked(text: str | None) -> str | None:
+    """None where there is nothing but a marker: without it, nothing would have been said."""
+    return text if not text or SENTINEL not in text else MARKER.sub("", text) or None
 
 
 def last_words(said: Sequence[str]) -> str | None:

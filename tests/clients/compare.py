@@ -10,7 +10,7 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 from clients import asked
-from clients.client import MARKER
+from clients.client import MARKER, unmarked
 from clients.line import Line
 from clients.play import Seen
 from clients.provider import is_main
@@ -44,7 +44,7 @@ def facts(seen: Seen) -> dict[str, Any]:
     arrived = _unmarked_records(sent, seen.main)
     return {
         "exit code": [run.code for run in seen.runs],
-        "final text": [_unmarked(run.text) for run in seen.runs],
+        "final text": [unmarked(run.text) for run in seen.runs],
         "ending": [run.ending for run in seen.runs],
         "shown": [_without_markers(run.shown) for run in seen.runs],
         "models": [run.models for run in seen.runs],
@@ -210,11 +210,6 @@ def _unmarked_records(sent: Sequence[Record], arrived: Sequence[Record]) -> list
     """What was sent; where markers are in it, what arrived: one may be a message of its own."""
     pairs = [(record, SENTINEL.encode() in record.request.body) for record in sent]
     return [other if marked else one for (one, marked), other in zip(pairs, arrived, strict=True)]
-
-
-def _unmarked(text: str | None) -> str | None:
-    """None where there is nothing but a marker: without it, nothing would have been said."""
-    return text if not text or SENTINEL not in text else MARKER.sub("", text) or None
 
 
 def _without_markers(shown: Iterable[str]) -> list[str]:

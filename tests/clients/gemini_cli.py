@@ -40,6 +40,9 @@ class GeminiCli(Client):
     executable = "gemini"
     trusts = ("NODE_EXTRA_CA_CERTS",)
     hosts = ("play.googleapis.com",)
+    # Its classifier sees the last messages only, and is refused where they begin with a call.
+    # Then it asks for this one.
+    besides = frozenset({"gemini-3.1-pro-preview"})
     pages: ClassVar[dict[str, Page]] = {"POST /log": page("[]")}
 
     def furnish(self, home: Path) -> None:

@@ -124,7 +124,8 @@ def scenarios(begun: int) -> tuple[Scenario, ...]:
 @dataclass
 class OpencodeAnthropic(Opencode):
     name = "opencode-anthropic"
-    model = "anthropic/claude-opus-5"
+    model = "anthropic/claude-opus-5"  # which thinks without being asked to
+    marked = False
     scenarios = scenarios(begun=6)
 
     def variables(self) -> dict[str, str]:
