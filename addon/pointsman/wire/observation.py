@@ -9,7 +9,7 @@ from pointsman.errors import BodyError
 from pointsman.values import Usage
 from pointsman.wire.credentials import without_secrets
 from pointsman.wire.json_spans import decode
-from pointsman.wire.loose import as_dict
+from pointsman.wire.loose import as_dict, clean
 
 ERROR_LIMIT: Final = 500  # characters kept of an error's message
 
@@ -46,7 +46,8 @@ class Observation:
 
     def fail(self, kind: str, message: str) -> None:
         """Note an error that the answer carries; a secret that it repeats is left out."""
-        self.error = without_secrets(f"{kind}: {message}"[: 2 * ERROR_LIMIT])[:ERROR_LIMIT]
+        said = clean(f"{kind}: {message}"[: 2 * ERROR_LIMIT])
+        self.error = without_secrets(said)[:ERROR_LIMIT]
 
 
 def read_answer(data: bytes) -> dict[str, Any]:

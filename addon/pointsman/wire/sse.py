@@ -56,10 +56,13 @@ class Event:
     def with_data(self, data: bytes) -> bytes:
         """The bytes of this event with other data; all its other lines stay as they are."""
         bom = _BOM if self.raw.startswith(_BOM) else b""
+        lines = list(_LINE.finditer(self.raw, len(bom)))
+        # As the last data line ended: a CR in its place would take the LF of the empty line to itself.
+        end = next((match[2] for match in reversed(lines) if _is_field(match[1], b"data")), b"\n")
         pieces: list[bytes] = [bom]
         written = False
-        for match in _LINE.finditer(self.raw, len(bom)):
-            line, end = match[1], match[2]
+        for match in lines:
+            line = match[1]
             if not _is_field(line, b"data"):
                 pieces.append(match[0])
             elif not written:

@@ -109,7 +109,7 @@ def inner_request(body: Body) -> Body | None:
 def modalities(config: Mapping[str, Any]) -> set[str]:
     """Kinds of output that are asked for, in upper case; empty where nothing is said, which means text."""
     wanted = given(config, "responseModalities")
-    return {str(kind).upper() for kind in (wanted if isinstance(wanted, list) else [wanted]) if kind}
+    return {clean(str(kind)).upper() for kind in (wanted if isinstance(wanted, list) else [wanted]) if kind}
 
 
 # --- single facts -------------------------------------------------------------------------

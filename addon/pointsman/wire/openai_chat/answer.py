@@ -59,8 +59,9 @@ class Observation(base.Observation):
     def _see_head(self, chunk: Mapping[str, Any]) -> bool:
         known = (self.started, self.message_id is not None, self.answered_model is not None)
         self.started = True
-        self.message_id = as_text(chunk.get("id")) or self.message_id
-        self.answered_model = as_text(chunk.get("model")) or self.answered_model
+        # The first of each: chunks that hold nothing else to see are not looked at.
+        self.message_id = self.message_id or as_text(chunk.get("id"))
+        self.answered_model = self.answered_model or as_text(chunk.get("model"))
         return known != (True, self.message_id is not None, self.answered_model is not None)
 
     def _see_choice(self, choice: dict[str, Any]) -> bool:
