@@ -117,6 +117,11 @@ def check(found: Conversation) -> None:
     assert (found.client.folder / "work" / MINUTES).read_text() == "2\n3\n6\n7\n"
 
 
+def marks(found: Conversation) -> list[int]:
+    """How many answers of each turn were shown with a marker."""
+    return [sum(SENTINEL in shown for shown in run.shown) for run in found.runs]
+
+
 def check_decisions(found: Conversation, bare: Conversation) -> None:
     """The database knows each request, its models and its usage as the client and the provider do."""
     made = found.decisions
@@ -171,6 +176,9 @@ def test_shipped_policy(conversations: dict[str, Conversation]) -> None:
     check_decisions(found, bare)
     assert found.models != bare.models, "the prompts no longer show a change of model"
     assert found.client.keeps(SENTINEL) == found.client.marked
+    pairs = zip(found.models, bare.models, [None, *found.models[:-1]], strict=True)
+    news = [served != asked or before not in (served, None) for served, asked, before in pairs]
+    assert marks(found) == [int(new and found.client.marked) for new in news]  # where a tool loop begins
 
 
 def test_text_marker_and_a_model_that_takes_less(conversations: dict[str, Conversation]) -> None:
@@ -179,8 +187,7 @@ def test_text_marker_and_a_model_that_takes_less(conversations: dict[str, Conver
     check(found)
     check_decisions(found, bare)
     assert len(set(found.models)) == 1 and not set(found.models) & set(bare.models)
-    marks = [sum(SENTINEL in shown for shown in run.shown) for run in found.runs]
-    assert marks == [len(turn) for turn in found.turns]
+    assert marks(found) == [len(turn) for turn in found.turns]
 
 
 def test_the_client_is_told_what_it_asked_for(conversations: dict[str, Conversation]) -> None:
