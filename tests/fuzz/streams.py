@@ -15,7 +15,7 @@ from pointsman.values import Changes, Facts
 from pointsman.wire import sse
 
 BYTE_BY_BYTE = 3000  # bytes of the longest stream that is fed like that
-CUT_EVERYWHERE = 700  # bytes of the longest case that is cut at every place
+CUT_EVERYWHERE = 200  # bytes of the longest case that is cut at every place
 RENAMED = frozenset({"model", "modelVersion", "x_router"})
 _MOVED = RENAMED | {"role"}  # a marker before the first words takes over how they begin
 _ASKED = RENAMED | {"usage"}
