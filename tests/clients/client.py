@@ -143,7 +143,8 @@ class Client:
 
     def keeps(self, text: str) -> bool:
         """Does any file at home hold it, in whatever form?"""
-        files = [path for path in (self.folder / "home").rglob("*") if path.is_file()]
+        found = (self.folder / "home").rglob("*")
+        files = [path for path in found if path.is_file() and not path.name.endswith(("-wal", "-shm"))]
         forms = (text.encode(), json.dumps(text)[1:-1].encode())
         return any(form in _content(path) for path in files for form in forms)
 
@@ -163,8 +164,6 @@ class Client:
 def _content(path: Path) -> bytes:
     """The bytes of a file; of a database only what is in its rows, not what was deleted from them."""
     data = path.read_bytes()
-    if path.name.endswith(("-wal", "-shm")):
-        return b""
     if not data.startswith(b"SQLite format 3"):
         return data
     with contextlib.closing(sqlite3.connect(path)) as connection:

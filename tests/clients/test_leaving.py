@@ -53,9 +53,11 @@ def go_on(client: Client, asked: str, folder: Path) -> None:
 
 def pointsman(*arguments: str, home: Path | None = None, given: str = "") -> str:
     """What the command line prints."""
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parent)} | ({"HOME": str(home)} if home else {})
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
+    environment |= {"PYTHONPATH": str(SCRIPT.parent)} | ({"HOME": str(home)} if home else {})
     command = [sys.executable, "-m", "pointsman", *arguments]
-    ran = subprocess.run(command, input=given, env=environment, check=True, capture_output=True, text=True)
+    ran = subprocess.run(command, input=given, env=environment, check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
