@@ -259,6 +259,16 @@ def test_the_chunks_that_are_not_parsed_end_as_those_that_are() -> None:
         assert quick.observation == slow.observation
 
 
+@pytest.mark.parametrize("broken", [b"\xff", b'", "', b'"}'], ids=["no UTF-8", "no member", "no JSON"])
+def test_a_broken_event_is_sent_alike_whether_it_is_read_or_not(broken: bytes) -> None:
+    """Alone in its chunk it takes the short way, where nobody notices."""
+    blocks = [event.raw for event in sse.Reader().feed(load("text"))]
+    blocks[1] = blocks[1].replace(b"are set", broken, 1)
+    quick, slow = transform(), transform()
+    assert run(quick, *blocks) == run(slow, *sizes(b"".join(blocks), 3))
+    assert quick.observation == slow.observation
+
+
 OUTLINES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3)

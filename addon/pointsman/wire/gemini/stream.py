@@ -130,12 +130,17 @@ class StreamTransform(SseTransform[Observation]):
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The bytes to send on for one chunk from upstream, in no or one element."""
-        if self._may_skip and self.observation.started and _is_dull(chunk) and not self._reader.pending:
-            sent = chunk if self._passing else self._change_of.fast(chunk)
-            if sent is not None:
-                self._latest = chunk
-                return [sent]
+        sent = self._unread(chunk)
+        if sent is not None and not self._reader.pending:
+            self._latest = chunk
+            return [sent]
         return super().feed(chunk)
+
+    def _unread(self, event: bytes) -> bytes | None:
+        """An event that need not be read, as it is sent; None for all others."""
+        if not (self._may_skip and self.observation.started and _is_dull(event)):
+            return None
+        return event if self._passing else self._change_of.fast(event)
 
     def flush(self) -> list[bytes]:
         """The end of the stream. An answer or an error without its empty line counts too."""
@@ -172,7 +177,11 @@ class StreamTransform(SseTransform[Observation]):
                 return
 
     def _change(self, event: sse.Event) -> bytes:
-        answer = self._see(event)
+        try:
+            answer = self._see(event)
+        except BodyError:
+            # Had it come as a chunk of its own, nobody would have noticed: it must not depend on the split.
+            return self._unread(event.raw) or event.raw
         if answer is None or event.data is None:
             return event.raw
         marker = self._change_of.marker(answer)
