@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from pointsman import clients, config, trust
+from pointsman import clients, config, dry_run, local, trust
 from pointsman.cli.main import main
 from pointsman.options import OPTIONS
 from pointsman.scoring import knobs
@@ -104,6 +104,12 @@ def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+def test_every_path_that_is_answered_here_is_documented() -> None:
+    text = (ROOT / "docs" / "dry-run.md").read_text()
+    assert [f"{method} {path}" for method, path in local.ENDPOINTS if f"`{method} {path}`" not in text] == []
+    assert f"`{dry_run.HEADER}`" in text and f"`{local.SURFACE_HEADER}`" in text
 
 
 def test_every_knob_header_is_in_the_readme() -> None:

@@ -11,19 +11,20 @@ import gc
 import ipaddress
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 
 from mitmproxy import connection, ctx, http, optmanager, tls
 from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy import server_hooks
 
-from pointsman import options
+from pointsman import dry_run, local, options
 from pointsman.action import Action, drop_router_headers
 from pointsman.answer import Answer
 from pointsman.embedding import Vector
 from pointsman.engine import Engine
 from pointsman.errors import BodyError, ClientError, PointsmanError
-from pointsman.surface import Surface
+from pointsman.surface import Surface, surfaces
 from pointsman.upstream.routed_stream import Route, install
 from pointsman.values import Decision
 
@@ -33,7 +34,10 @@ CONFIG_CHECK_S = 1.0
 
 
 class Pointsman:
-    """mitmproxy calls the methods; state is the engine, and one Action and Route per flow under way."""
+    """mitmproxy calls the methods; state is the engine, and one Action and Route per flow under way.
+
+    `own` are the flows that Pointsman answers itself, without an action of the client's: flow id → client id.
+    """
 
     name = "pointsman"
 
@@ -41,6 +45,7 @@ class Pointsman:
         self.engine: Engine | None = None
         self.actions: dict[str, Action] = {}
         self.routes: dict[str, Route] = {}
+        self.own: dict[str, str] = {}
         self._uninstall: Callable[[], None] | None = None
         self._worker = ThreadPoolExecutor(1, "pointsman-embed")
         self._config_checked = 0.0
@@ -53,7 +58,7 @@ class Pointsman:
         """Once, when the script is loaded: options, and what mitmproxy must do differently."""
         options.add_options(loader)
         try:
-            self._uninstall = install(self.routes, whole=self.actions)
+            self._uninstall = install(self.routes, whole=_Either(self.actions, self.own))
         except PointsmanError as error:
             log.error("Pointsman cannot start: %s", error)
         # An early connection to the provider would be made before the decision; upstream
@@ -119,12 +124,20 @@ class Pointsman:
         address = data.context.server.address
         host, port = address[:2] if address else ("", 443)
         names = (host, data.client_hello.sni)
+        if any(map(local.is_ours, names)):
+            return
         if not (self.engine and any(name and self.engine.settings.surfaces_of(name, port) for name in names)):
             data.ignore_connection = True
 
+    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Nothing looks up or reaches router.local, whatever is spoken to it."""
+        if data.server.address and local.is_ours(data.server.address[0]):
+            data.server.error = f"{local.HOST} is answered by Pointsman itself, to HTTP requests"
+
     def client_disconnected(self, client: connection.Client) -> None:
         """A last net: no action outlives its client."""
-        for flow_id in [key for key, action in self.actions.items() if action.client_id == client.id]:
+        under_way = {key: action.client_id for key, action in self.actions.items()} | self.own
+        for flow_id in [key for key, client_id in under_way.items() if client_id == client.id]:
             self._finish(flow_id, "the client closed the connection")
 
     # --- request ------------------------------------------------------------------------
@@ -132,7 +145,12 @@ class Pointsman:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Bodies that are routed are read whole, whatever `stream_large_bodies` says; others only pass."""
         self._watch_config()
-        if self.engine is None or not self._speaks(flow):
+        if self.engine is None:
+            return
+        if local.is_for_us(flow.request):
+            self._keep(flow)
+            return
+        if not self._speaks(flow):
             return
         found = self._recognise(flow)
         # What is passed on as it comes has left before the `request` hook could answer it.
@@ -142,8 +160,15 @@ class Pointsman:
             self.actions[flow.id] = Action(
                 surface, endpoint, self.engine, flow.request, flow.client_conn.id, time.monotonic()
             )
+        elif dry_run.HEADER in flow.request.headers:
+            self._keep(flow)  # the client does not want it sent
         else:
             drop_router_headers(flow.request)
+
+    def _keep(self, flow: http.HTTPFlow) -> None:
+        """The `request` hook answers it, and gets it whole."""
+        flow.request.stream = False
+        self.own[flow.id] = flow.client_conn.id
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Decide, and prepare what is sent.
@@ -155,11 +180,19 @@ class Pointsman:
         action = self.actions.get(flow.id)
         if flow.response or flow.error:
             return
+        if self.own.pop(flow.id, None) is not None:
+            flow.response = await self._own_answer(flow)
+            return
         if action is None:
             if surface := self._refused_socket(flow):
                 flow.response = _no_socket(surface)
             return
         try:
+            if dry_run.wanted(flow.request.headers):
+                response = await dry_run.answer(action, self._embed)
+                self.actions.pop(flow.id, None)
+                flow.response = response
+                return
             decision = await action.decide(self._embed)
         except ClientError as error:
             log.warning("refused: %s", error)
@@ -174,6 +207,23 @@ class Pointsman:
             self._survive(flow, action, error)
         else:
             self._send(flow, action, decision)
+
+    async def _own_answer(self, flow: http.HTTPFlow) -> http.Response | None:
+        """What Pointsman answers to a request that is no action; None where it goes on after all."""
+        assert self.engine is not None
+        request = flow.request
+        if local.is_for_us(request):
+            return await local.answer(local.Call(request, self.engine, self._embed))
+        if surface := self._refused_socket(flow):
+            return _no_socket(surface)
+        surface = self._surface_of_host(flow)
+        try:
+            if dry_run.wanted(request.headers):
+                return dry_run.refusal(400, dry_run.NOTHING, surface)
+        except ClientError as error:
+            return dry_run.refusal(error.status, str(error), surface)
+        drop_router_headers(request)
+        return None
 
     def _refused_socket(self, flow: http.HTTPFlow) -> Surface | None:
         """The surface of a request that opens a WebSocket to a model, where that is not to be."""
@@ -288,6 +338,7 @@ class Pointsman:
     def _finish(self, flow_id: str, message: str) -> None:
         action = self.actions.pop(flow_id, None)
         self.routes.pop(flow_id, None)
+        self.own.pop(flow_id, None)
         if action and action.answer:
             action.answer.failed(message)
 
@@ -305,6 +356,11 @@ class Pointsman:
         )
         return next(filter(None, found), None)
 
+    def _surface_of_host(self, flow: http.HTTPFlow) -> Surface:
+        assert self.engine is not None
+        settings = self.engine.settings
+        return next(surfaces()[name] for host in _hosts(flow) for name in settings.surfaces_of(*host))
+
     def _watch_config(self) -> None:
         """Take up a changed router.yaml: a look at the clock on most calls, one `stat` a second."""
         now = time.monotonic()
@@ -312,6 +368,16 @@ class Pointsman:
             self._config_checked = now
             if self.engine.settings.fingerprint() != self._config_seen:
                 self._reconfigure()
+
+
+class _Either(Container[str]):
+    """What is in one of several tables."""
+
+    def __init__(self, *tables: Container[str]) -> None:
+        self._tables = tables
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in table for table in self._tables)
 
 
 def _set_by_user(option: str) -> bool:

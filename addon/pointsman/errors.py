@@ -29,6 +29,10 @@ class BodyError(PointsmanError):
     """A body cannot be read as what its headers say it is. Never answered: the request passes unrouted."""
 
 
+class TooLargeError(BodyError):
+    """A body is larger than what is read, in the end or before it is decoded."""
+
+
 class BundleError(PointsmanError):
     """A bundle is broken (a 503 if found while routing, never a 400)."""
 

@@ -45,8 +45,20 @@ class Surface(Protocol):
     HOSTS: tuple[str, ...]
     """The provider's own hosts; router.yaml may add others."""
 
+    PROVIDER: str
+    """Whose models these hosts serve, by the catalogue's name."""
+
+    PATH: str
+    """Where a request for an answer goes there; {model} in it for `set_model`, where that is its place."""
+
     MODEL_HEADERS: tuple[str, ...]
     """Response headers that name the model."""
+
+    def outline(self, body: Body) -> tuple[str, ...] | None:
+        """What in a body only this API has, for a body that comes without host and path.
+
+        None where it is none of this API's requests. Raises BodyError.
+        """
 
     def recognise(self, method: str, path: str) -> str | None:
         """The endpoint, "generate" or "count_tokens"; None for everything that is left alone."""

@@ -166,3 +166,81 @@ def test_an_empty_database(tmp_path: Path) -> None:
     result = run(tmp_path / "p.sqlite", "last")
     assert result.exit_code == 1
     assert "there is no decision yet" in result.output
+
+
+# --- a request in a file ----------------------------------------------------------------------
+
+BODY = {
+    "model": "claude-opus-4-8",
+    "max_tokens": 500,
+    "system": "Be brief.",
+    "messages": [{"role": "user", "content": "Why is the night train late?"}],
+}
+GEMINI = {"contents": [{"role": "user", "parts": [{"text": "Why is the night train late?"}]}]}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without configuration; whatever is written would lie in it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "POINTSMAN_HOME"):
+        monkeypatch.setenv(variable, str(home))
+    monkeypatch.chdir(home)
+    return home
+
+
+def explain(*arguments: str | Path, body: object = None) -> Result:
+    given = json.dumps(body).encode() if body is not None else None
+    return CliRunner().invoke(main, ["explain", *map(str, arguments)], input=given, env={"COLUMNS": "80"})
+
+
+def test_a_file_is_decided_and_nothing_is_written(elsewhere: Path, tmp_path: Path) -> None:
+    file = tmp_path / "body.json"
+    file.write_text(json.dumps(BODY))
+    result = explain("--file", file, "--header", "x-api-key: sk-ant-api03-x", "--header", "X-Router-Alpha: 0")
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.output.split())
+    assert text.startswith("Dry run · nothing was sent")
+    assert "with an API key. It would be served by" in text
+    assert "Knobs alpha 0," in text
+    assert "Answer" not in text
+    assert "sk-ant" not in text
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_json_of_a_file_has_the_fields_of_a_stored_decision(elsewhere: Path) -> None:
+    result = explain("--file", "-", "--json", "--model", "gemini-3.8-flash", body=GEMINI)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert list(found) == ["decision"]
+    assert set(found["decision"]) == {field.name for field in dataclasses.fields(Decision)}
+    assert found["decision"]["surface"] == "gemini"
+    assert found["decision"]["requested_model"] == "gemini-3.8-flash"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body", "message", "code"),
+    [
+        ((), GEMINI, "standard input: a gemini body does not say for which model it is: add --model NAME", 1),
+        ((), {"messages": []}, "say which with --surface anthropic or --surface openai_chat", 1),
+        ((), [1], "standard input: The body is not a JSON object.", 1),
+        (("--surface", "claude"), BODY, "--surface 'claude' is not one of anthropic, gemini", 1),
+        (("--header", "x-router-alpha: 2"), BODY, "x-router-alpha must be a finite number from 0 to 1", 1),
+        (("--header", "x-router-alpha"), BODY, "--header takes 'name: value'", 2),
+        (("--db", "p.sqlite"), BODY, "--db goes with an ID", 2),
+        (("last",), BODY, "give the ID of a decision, or `last`, or --file", 2),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(
+    elsewhere: Path, arguments: tuple[str, ...], body: object, message: str, code: int
+) -> None:
+    result = explain("--file", "-", *arguments, body=body)
+    assert result.exit_code == code
+    assert message in result.output
+
+
+def test_options_of_a_file_need_one(elsewhere: Path) -> None:
+    assert "--header go with --file" in " ".join(explain("last", "--surface", "gemini").output.split())
+    assert "give the ID of a decision" in explain().output
+    assert explain("--file", "nowhere.json").exit_code == 2

@@ -81,14 +81,21 @@ def ways(
     folder = tmp_path_factory.mktemp("modes")
     port = local.port
     (folder / "router.yaml").write_text(f"hosts: {{anthropic: ['{request.param}:{port}']}}\n{ROUTE}")
-    forward, reverse, socks = free_ports(3)
+    forward, reverse, socks, behind, nowhere = free_ports(5)
     settings = {"router_db": folder / "decisions.sqlite", "router_config": folder / "router.yaml"}
-    modes = (f"regular@{forward}", f"reverse:http://{request.param}:{port}@{reverse}", f"socks5@{socks}")
+    modes = (
+        f"regular@{forward}",
+        f"reverse:http://{request.param}:{port}@{reverse}",
+        f"socks5@{socks}",
+        f"upstream:http://127.0.0.1:{nowhere}@{behind}",
+    )
     arguments = [word for mode in modes for word in ("--mode", mode)]
     provider = SimpleNamespace(addresses={"plain.example": 1}, ca_file=Path(__file__))
     proxy = SubprocessProxy(provider, folder, settings=settings, arguments=arguments)  # type: ignore[arg-type]
     with proxy:
-        yield SimpleNamespace(host=request.param, port=port, forward=forward, reverse=reverse, socks=socks)
+        yield SimpleNamespace(
+            host=request.param, port=port, forward=forward, reverse=reverse, socks=socks, behind=behind
+        )
 
 
 def check(answer: dict[str, object], local: Local) -> None:
@@ -132,3 +139,13 @@ def test_another_port_of_the_same_host_only_passes(ways: SimpleNamespace) -> Non
         answer = client.post(f"http://{ways.host}:{other.port}/v1/messages", json=BODY)
     assert "x_router" not in answer.json()
     assert json.loads(other.requests[-1].body)["model"] == "claude-opus-4-8"
+
+
+@pytest.mark.parametrize("way", ["forward", "reverse", "behind"])
+def test_router_local_is_answered_here(ways: SimpleNamespace, local: Local, way: str) -> None:
+    """By a proxy before one server too, and by one behind another proxy, here one that nobody runs."""
+    before = len(local.requests)
+    with httpx2.Client(proxy=f"http://127.0.0.1:{getattr(ways, way)}", timeout=10) as client:
+        answer = client.post("http://router.local/v1/route", json=BODY)
+    assert answer.json()["decision"]["served_model"] == "claude-haiku-4-5"
+    assert len(local.requests) == before

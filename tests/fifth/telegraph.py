@@ -23,10 +23,16 @@ from pointsman.wire.transform import SseTransform
 SURFACE = "telegraph"
 HOSTS = ("api.telegraph.example",)
 MODEL_HEADERS = ("telegraph-line",)
+PROVIDER = "telegraph"
+PATH = "/wire/send"
 
 
 def recognise(method: str, path: str) -> str | None:
     return "generate" if method == "POST" and path.partition("?")[0] == "/wire/send" else None
+
+
+def outline(body: Body) -> tuple[str, ...] | None:
+    return ("wires",) if body.has("wires") else None
 
 
 def credential(headers: Mapping[str, str], path: str, salt: bytes) -> Credential:

@@ -11,6 +11,7 @@ from mitmproxy import http
 
 from pointsman.action import Action
 from pointsman.cli._recorded import Recorded
+from pointsman.dry_run import Asking, request_of, surface_of
 from pointsman.embedding import Vector
 from pointsman.engine import Engine, check_routes, open_bundle, open_embedder
 from pointsman.errors import BodyError, ClientError
@@ -20,6 +21,7 @@ from pointsman.scoring.knobs import PREFIXES
 from pointsman.session import Sessions
 from pointsman.store import Store
 from pointsman.values import NO_CHANGES, Decision
+from pointsman.wire.json_spans import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,20 @@ class Replay:
 
     async def _embed(self, text: str) -> Vector:
         return self._engine.embedder.embed(text)
+
+
+def decide(data: bytes, headers: http.Headers, asking: Asking, settings: Settings) -> Decision:
+    """What would be decided for a body alone, by an installation that knows of no conversation.
+
+    Raises ClientError, BodyError or BundleError that says why there is no decision.
+    """
+    body = Body.parse(data)
+    surface = surface_of(body, asking, settings.catalogue)
+    request = request_of(surface, body, headers, asking)
+    replayed = Replay(settings).one(Recorded(request, None, None), {})
+    if replayed.decision is None:
+        raise BodyError(replayed.detail) if replayed.skipped == "unreadable" else ClientError(replayed.detail)
+    return replayed.decision
 
 
 def _set_knobs(request: http.Request, knobs: dict[str, str]) -> None:

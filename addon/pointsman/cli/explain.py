@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,66 +11,119 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from pointsman.store import Record
     from pointsman.values import Adaptation, Candidate, Decision, Outcome, Usage
 
 
 @click.command("explain", short_help="Tell why an action was served by its model.")
-@click.argument("id", metavar="ID|last")
+@click.argument("id", metavar="[ID|last]", default="")
 @click.option("--db", metavar="FILE", default="", help="The database, if not the configured one.")
 @click.option("--config", metavar="FILE", default="", help="router.yaml, if not the usual one.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with every stored field.")
-def command(id: str, db: str, config: str, as_json: bool) -> None:
+@click.option(
+    "--file",
+    metavar="BODY|-",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="Decide this body of a request instead, and send nothing.",
+)
+@click.option("--surface", metavar="NAME", default="", help="The API that BODY is for, if it does not say.")
+@click.option("--model", metavar="NAME", default="", help="The model that BODY is for, if it does not say.")
+@click.option("--header", metavar="'NAME: VALUE'", multiple=True, help="A header sent with BODY; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with every field.")
+def command(
+    id: str,
+    db: str,
+    config: str,
+    file: str | None,
+    surface: str,
+    model: str,
+    header: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Tell why an action was served by the model it was served by.
 
     ID is a decision's id (the x-router-decision header of the answer), or as many of its first
-    characters as make it unique; `last` is the newest action.
+    characters as make it unique; `last` is the newest action. With --file, tell what would be decided
+    for a request that nobody has sent: outside of every conversation, and by this configuration.
     """
+    if bool(file) == bool(id.strip()):
+        raise click.UsageError("give the ID of a decision, or `last`, or --file with the body of a request")
+    decision: Decision
+    outcome: Outcome | None = None
+    if file:
+        if db:
+            raise click.UsageError("--db goes with an ID: what is in a file is decided without a database")
+        decision = _decided(file, surface, model, header, config)
+    elif surface or model or header:
+        raise click.UsageError("--surface, --model and --header go with --file")
+    else:
+        decision, outcome = _recorded(id.strip(), db, config)
+    if as_json:
+        import json
+
+        from pointsman.plain import plain
+
+        parts = {"decision": decision} | ({"outcome": outcome} if outcome else {})
+        click.echo(json.dumps(plain(parts), indent=2))
+    else:
+        from rich.console import Console
+
+        show(decision, outcome, Console(highlight=False, soft_wrap=False))
+
+
+def _recorded(id: str, db: str, config: str) -> tuple[Decision, Outcome]:
     from types import SimpleNamespace
 
     from pointsman import options
     from pointsman.store import Reader
 
-    if not id.strip():
-        raise click.UsageError("ID is the id of a decision, or `last`")
     path = options.build(SimpleNamespace(router_db=db, router_config=config)).db
     with Reader(path) as reader:
         record = reader.last() if id == "last" else reader.get(id)
     if record is None:
         known = "there is no decision yet" if id == "last" else f"no decision starts with {id!r}"
         raise click.ClickException(f"{known} in {path}")
-    if as_json:
-        import json
-
-        click.echo(json.dumps(as_json_object(record), indent=2))
-    else:
-        from rich.console import Console
-
-        show(record, Console(highlight=False, soft_wrap=False))
+    return record.decision, record.outcome
 
 
-def as_json_object(record: Record) -> dict[str, Any]:
-    """Every field under its own name; the vector in base64."""
-    import msgspec
+def _decided(file: str, surface: str, model: str, headers: Sequence[str], config: str) -> Decision:
+    from types import SimpleNamespace
 
-    decision, outcome = record.decision, record.outcome
-    knobs = dict(decision.knobs)
-    fields: dict[str, Any] = msgspec.to_builtins(
-        {"decision": decision, "outcome": outcome}, enc_hook=lambda value: knobs
-    )
-    return fields
+    from mitmproxy import http
+
+    from pointsman import options
+    from pointsman.cli._replaying import decide
+    from pointsman.dry_run import Asking
+    from pointsman.errors import BodyError, ClientError
+
+    pairs = [_header(text) for text in headers]
+    with click.open_file(file, "rb") as opened:
+        data = opened.read()
+    settings = options.build(SimpleNamespace(router_config=config))
+    try:
+        return decide(data, http.Headers(pairs), Asking(surface, model, "--surface ", "--model "), settings)
+    except (BodyError, ClientError) as error:
+        name = "standard input" if file == "-" else file
+        raise click.ClickException(f"{name}: {error}") from error
+
+
+def _header(text: str) -> tuple[bytes, bytes]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.UsageError("--header takes 'name: value', such as 'x-router-alpha: 0.7'")
+    return name.strip().encode(), value.strip().encode()
 
 
 # --- for people ---------------------------------------------------------------------------
 
 
-def show(record: Record, console: Console) -> None:
-    """Print the whole story to the console."""
+def show(decision: Decision, outcome: Outcome | None, console: Console) -> None:
+    """Print the whole story to the console; without an outcome it is one that has not happened."""
     from rich.markup import escape
 
-    decision, outcome = record.decision, record.outcome
-    console.print(f"[bold]Decision {escape(decision.id)}[/] · {_when(decision.at)}\n")
-    console.print(escape(f"{_asked(decision)} {_served(decision)}") + "\n")
+    if outcome is None:
+        console.print("[bold]Dry run[/] · nothing was sent\n")
+    else:
+        console.print(f"[bold]Decision {escape(decision.id)}[/] · {_when(decision.at)}\n")
+    console.print(escape(f"{_asked(decision)} {_served(decision, outcome)}") + "\n")
     if decision.candidates:
         console.print(_candidates(decision))
     console.print(_sheet(decision, outcome))
@@ -104,9 +157,9 @@ def _asked(d: Decision) -> str:
     return f"{client} asked {d.host} for {d.requested_model} ({', '.join(about)}), {credential}."
 
 
-def _served(d: Decision) -> str:
+def _served(d: Decision, o: Outcome | None) -> str:
     same = " as asked" if d.served_model == d.requested_model else ""
-    parts = [f"It was served by {d.served_model}{same}: {d.reason or d.strategy}."]
+    parts = [f"It {'was' if o else 'would be'} served by {d.served_model}{same}: {d.reason or d.strategy}."]
     if d.strategy == "cluster" and d.runner_up:
         eligible = sum(not candidate.excluded for candidate in d.candidates)
         behind = f", {d.margin:.4f} behind" if d.margin is not None else ""
@@ -144,7 +197,7 @@ def _candidates(d: Decision) -> Table:
     return table
 
 
-def _sheet(d: Decision, o: Outcome) -> Table:
+def _sheet(d: Decision, o: Outcome | None) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
@@ -171,7 +224,7 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
+def _lines(d: Decision, o: Outcome | None) -> Iterator[tuple[str, str]]:
     """Name and text of each line below the table; only what there is something to say about."""
     if d.clusters:
         yield "Clusters", ", ".join(f"{cluster} (cosine {cosine:.3f})" for cluster, cosine in d.clusters)
@@ -185,7 +238,8 @@ def _lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
         yield "Stripped", f"{d.stripped} echoed marker{'' if d.stripped == 1 else 's'} from the history"
     if d.marker != "off":
         yield "Marker", f"shown as {d.marker}"
-    yield from _outcome_lines(d, o)
+    if o is not None:
+        yield from _outcome_lines(d, o)
     for warning in d.warnings:
         yield "Warning", warning
 

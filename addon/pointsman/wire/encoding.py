@@ -13,7 +13,7 @@ from typing import Protocol
 import brotli  # type: ignore[import-untyped]
 import zstandard
 
-from pointsman.errors import BodyError
+from pointsman.errors import BodyError, TooLargeError
 
 _PIECE = 1 << 18  # bytes of output at a time
 # zstandard cannot cap its output, so its input is fed in slices: 256 bytes hold at most
@@ -186,7 +186,7 @@ class Decoder:
         # Stages inside a list count too: their work is as dear as their output.
         self._total += len(piece)
         if self._limit is not None and self._total > self._limit * max(1, len(self._stages)):
-            raise BodyError(f"The decoded body is larger than {self._limit} bytes.")
+            raise TooLargeError(f"The decoded body is larger than {self._limit} bytes.")
 
     def flush(self) -> bytes:
         """To be called at the end of the body; nothing is ever held back."""
@@ -201,7 +201,7 @@ def decode(data: bytes, content_encoding: str | None, limit: int) -> bytes:
     decoded = decoder.feed(data)
     decoder.flush()
     if len(decoded) > limit:
-        raise BodyError(f"The decoded body is larger than {limit} bytes.")
+        raise TooLargeError(f"The decoded body is larger than {limit} bytes.")
     return decoded
 
 

@@ -1,8 +1,8 @@
 """The Anthropic surface: POST /v1/messages and /v1/messages/count_tokens.
 
-All that other rooms call is reachable here. What reads requests is in `facts`, what strips their
-history in `history`, what fits them to a model in `rules`, what reads answers in `answer`, what changes
-them in `stream`. Edits touch only the spans of what they change.
+All that other rooms call is reachable here. What reads requests is in `facts`, what knows them without their
+path in `outline`, what strips their history in `history`, what fits them to a model in `rules`, what reads
+answers in `answer`, what changes them in `stream`. Edits touch only the spans of what they change.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pointsman.wire import marker, sse
 from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.anthropic.facts import read_facts
 from pointsman.wire.anthropic.history import strip
+from pointsman.wire.anthropic.outline import outline
 from pointsman.wire.anthropic.rules import adapt, ineligible
 from pointsman.wire.anthropic.stream import StreamTransform
 from pointsman.wire.credentials import bearer, credential_of, is_jwt
@@ -23,6 +24,8 @@ from pointsman.wire.json_spans import Body, encode
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "PATH",
+    "PROVIDER",
     "SURFACE",
     "Observation",
     "StreamTransform",
@@ -36,6 +39,7 @@ __all__ = [
     "ineligible",
     "marker_modes",
     "observe_body",
+    "outline",
     "read_facts",
     "recognise",
     "remedy",
@@ -48,9 +52,11 @@ __all__ = [
 
 SURFACE = "anthropic"
 HOSTS = ("api.anthropic.com",)
+PROVIDER = "anthropic"
+PATH = "/v1/messages"
 MODEL_HEADERS: tuple[str, ...] = ()
 
-_ENDPOINTS = {"/v1/messages": "generate", "/v1/messages/count_tokens": "count_tokens"}
+_ENDPOINTS = {PATH: "generate", "/v1/messages/count_tokens": "count_tokens"}
 _ERROR_TYPES = {
     401: "authentication_error",
     402: "billing_error",

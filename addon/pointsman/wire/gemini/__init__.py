@@ -27,6 +27,8 @@ from pointsman.wire.loose import as_dict
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "PATH",
+    "PROVIDER",
     "SURFACE",
     "ArrayTransform",
     "GeminiFacts",
@@ -40,6 +42,7 @@ __all__ = [
     "ineligible",
     "marker_modes",
     "observe_body",
+    "outline",
     "read_facts",
     "recognise",
     "remedy",
@@ -51,6 +54,8 @@ __all__ = [
 
 SURFACE = "gemini"
 HOSTS = ("generativelanguage.googleapis.com",)
+PROVIDER = "gemini"
+PATH = "/v1beta/models/{model}:generateContent"
 MODEL_HEADERS: tuple[str, ...] = ()
 
 # google.rpc.Code by HTTP status (googleapis, google/rpc/code.proto).
@@ -92,6 +97,11 @@ def credential(headers: Mapping[str, str], path: str, salt: bytes) -> Credential
     header = (headers.get("x-goog-api-key") or "").strip()
     keys = [key for key in (header, *(found.keys if found else ()), *tokens) if key]
     return credential_of(keys[0] if keys else "", CredentialKind.API_KEY, salt)
+
+
+def outline(body: Body) -> tuple[str, ...] | None:
+    """What in the body only this API has; None for a body that is none of its requests."""
+    return ("contents",) if body.has("contents") else None
 
 
 def set_model(body: Body, path: str, name: str) -> str:

@@ -10,6 +10,7 @@ from pointsman.wire.credentials import bearer, credential_of, is_jwt
 from pointsman.wire.loose import as_text, clean
 
 HOSTS: Final = ("api.openai.com",)
+PROVIDER: Final = "openai"
 MODEL_HEADERS: Final = ("openai-model",)
 
 # How their user agents begin, in lower case: openai 3.52 and 6.49 (JS), Codex 0.169, opencode 1.18.

@@ -1,8 +1,9 @@
 """The Chat Completions surface: POST …/chat/completions, of OpenAI and of all gateways that speak like it.
 
-All that other rooms call is reachable here. What reads requests is in `facts`, what strips their
-history in `history`, what fits them to a model in `rules`, what reads answers in `answer`, what changes them
-in `stream`; what Responses has as well is in `wire/openai`. Edits touch only the spans of what they change.
+All that other rooms call is reachable here. What reads requests is in `facts`, what knows them without their
+path in `outline`, what strips their history in `history`, what fits them to a model in `rules`, what reads
+answers in `answer`, what changes them in `stream`; what Responses has as well is in `wire/openai`. Edits
+touch only the spans of what they change.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from pointsman.values import Adaptation, Changes, Facts, Model
 from pointsman.wire import marker, sse
 from pointsman.wire.edits import edit, short
 from pointsman.wire.json_spans import Body
-from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, credential
+from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, PROVIDER, credential
 from pointsman.wire.openai.errors import error_body, error_message
 from pointsman.wire.openai_chat.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.openai_chat.facts import SURFACE, read_facts
 from pointsman.wire.openai_chat.history import strip
+from pointsman.wire.openai_chat.outline import outline
 from pointsman.wire.openai_chat.rules import adapt, ineligible
 from pointsman.wire.openai_chat.stream import ASKED_USAGE, StreamTransform
 
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "PATH",
+    "PROVIDER",
     "SURFACE",
     "Observation",
     "StreamTransform",
@@ -36,6 +40,7 @@ __all__ = [
     "ineligible",
     "marker_modes",
     "observe_body",
+    "outline",
     "read_facts",
     "recognise",
     "remedy",
@@ -44,6 +49,8 @@ __all__ = [
     "stream",
     "strip",
 ]
+
+PATH: Final = "/v1/chat/completions"
 
 # Gateways serve the API below a prefix that ends in its version, or in its name. Azure's older paths have the
 # deployment in them, which names the model: they are left alone.

@@ -13,7 +13,7 @@ from pointsman.values import Adaptation, Changes, Facts, Model
 from pointsman.wire import marker, sse
 from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_list
-from pointsman.wire.openai.client import MODEL_HEADERS, credential
+from pointsman.wire.openai.client import MODEL_HEADERS, PROVIDER, credential
 from pointsman.wire.openai.errors import error_body, error_message
 from pointsman.wire.openai_responses.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.openai_responses.facts import LOGPROBS, read_facts
@@ -25,6 +25,8 @@ from pointsman.wire.openai_responses.stream import StreamTransform
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "PATH",
+    "PROVIDER",
     "SURFACE",
     "Observation",
     "StreamTransform",
@@ -36,6 +38,7 @@ __all__ = [
     "ineligible",
     "marker_modes",
     "observe_body",
+    "outline",
     "read_facts",
     "recognise",
     "remedy",
@@ -47,6 +50,7 @@ __all__ = [
 
 SURFACE = "openai_responses"
 HOSTS = ("api.openai.com", "chatgpt.com")
+PATH = "/v1/responses"
 
 # Gateways have the path under a prefix of their own. Nothing after it: not a stored response, not its
 # items, not /input_tokens, and not /compact, whose answer is no response.
@@ -61,6 +65,11 @@ def recognise(method: str, path: str) -> str | None:
     """The endpoint's name, "generate"; None for everything that is left alone."""
     known = _PATH.fullmatch(path.partition("?")[0].removesuffix("/"))
     return "generate" if known and method.upper() == "POST" else None
+
+
+def outline(body: Body) -> tuple[str, ...] | None:
+    """What in the body only this API has; None for a body that is none of its requests."""
+    return ("input",) if body.has("input") else None
 
 
 def set_model(body: Body, path: str, name: str) -> str:
