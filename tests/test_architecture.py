@@ -17,7 +17,7 @@ PACKAGE = ROOT / "addon" / "pointsman"
 ROWS: tuple[set[str], ...] = (
     {"values", "errors", "paths", "plain"},
     {"wire", "scoring", "embedding", "session", "store", "roots", "checks"},
-    {"catalogue", "surface", "upstream", "yaml_nodes"},
+    {"asked", "catalogue", "surface", "upstream", "yaml_nodes"},
     {"config_models", "switching", "trust"},
     {"clients", "probe"},
     {"config"},
@@ -39,7 +39,7 @@ UNLISTED = ROWS.index(set())
 ONLY = {
     "wire": set[str](),
     "scoring": set[str](),
-    "pipeline": {"scoring", "session", "switching", "embedding", "catalogue", "options", "config"},
+    "pipeline": {"asked", "scoring", "session", "switching", "embedding", "catalogue", "options", "config"},
     "upstream": {"wire"},
 }
 

@@ -112,8 +112,12 @@ def test_every_path_that_is_answered_here_is_documented() -> None:
     assert f"`{dry_run.HEADER}`" in text and f"`{local.SURFACE_HEADER}`" in text
 
 
-def test_every_knob_header_is_in_the_readme() -> None:
-    assert [name for name in knobs.NAMES if f"`x-router-{name}`" not in README] == []
+def test_every_header_that_a_request_may_have_is_in_the_table() -> None:
+    code = (ROOT / "addon" / "pointsman" / "asked.py").read_text()
+    names = {name for name in knobs.HEADERS if name.startswith("x-router-")}
+    names |= {dry_run.HEADER, *re.findall(r'headers\.get\("(x-router-[a-z-]+)"', code)}
+    assert len(names) > len(knobs.NAMES) + 2
+    assert [name for name in sorted(names) if f"\n| `{name}` | " not in CONFIGURATION] == []
 
 
 def test_the_hosts_that_the_authority_may_sign_for_are_listed() -> None:

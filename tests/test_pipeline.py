@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import yaml
 from pointsman import options
+from pointsman.asked import Asked, read_asked
 from pointsman.errors import ClientError
-from pointsman.pipeline import Asked, Pipeline, Plan, Reason, Stamp, costs, read_asked
+from pointsman.pipeline import Pipeline, Plan, Reason, Stamp, costs
 from pointsman.scoring import knobs
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.session import Sessions
@@ -534,6 +535,50 @@ def test_the_clients_knobs_win_over_the_routes(make: Any) -> None:
     assert decide(pipeline, vector=HARD).served_model == "claude-haiku-4-5"
     asked = read_asked({"x-router-alpha": "1"})
     assert decide(pipeline, vector=HARD, asked=asked).served_model == "claude-opus-4-8"
+
+
+PRESETS = {
+    "economy": knobs.Overrides(alpha=0.0, output_cost_ratio=0.25),
+    "quality": knobs.Overrides(alpha=1.0),
+}
+
+
+def test_a_preset_stands_between_the_route_and_the_clients_own_knobs(make: Any, bundle: Bundle) -> None:
+    pipeline = make("routes:\n  - {name: best, knobs: {alpha: 1, expected_output_tokens: 7}}\n")
+    pipeline = replace(pipeline, bundle=replace(bundle, presets=PRESETS))
+    named = {"x-router-preset": " economy "}
+    cheap = decide(pipeline, vector=HARD, asked=read_asked(named))
+    assert (cheap.served_model, cheap.knobs["preset"]) == ("claude-haiku-4-5", "economy")
+    assert (cheap.knobs["output_cost_ratio"], cheap.knobs["expected_output_tokens"]) == (0.25, 7)
+    own = decide(pipeline, vector=HARD, asked=read_asked(named | {"x-weave-routing-alpha": "0.95"}))
+    assert own.served_model == "claude-opus-4-8"
+    assert (own.knobs["alpha"], own.knobs["output_cost_ratio"]) == (0.95, 0.25)
+    without = decide(pipeline, vector=HARD)
+    assert (without.served_model, "preset" in without.knobs) == ("claude-opus-4-8", False)
+
+
+@pytest.mark.parametrize("facts", [FACTS, replace(FACTS, turn=TurnKind.TITLE)], ids=["scored", "passes"])
+def test_an_unknown_preset_names_the_known_ones(make: Any, bundle: Bundle, facts: Facts) -> None:
+    pipeline = replace(make(), bundle=replace(bundle, presets=PRESETS))
+    with pytest.raises(ClientError, match="'Economy' is no preset of bundle v1; there are: economy, quality"):
+        decide(pipeline, facts, asked=read_asked({"x-router-preset": "Economy"}))
+    with pytest.raises(ClientError, match="there are: none"):
+        decide(make(), facts, asked=read_asked({"x-router-preset": "economy"}))
+
+
+def test_a_quality_bias_turns_the_decision_and_is_told(make: Any) -> None:
+    pipeline = make("routes:\n  - {name: dear, knobs: {quality_bias: 1}}\n")
+    best = decide(pipeline, vector=HARD)
+    assert (best.served_model, best.knobs["quality_bias"], best.knobs["alpha"]) == (
+        "claude-opus-4-8",
+        1.0,
+        1.0,
+    )
+    cheap = decide(pipeline, vector=HARD, asked=read_asked({"x-router-quality-bias": "0"}))
+    assert (cheap.served_model, cheap.knobs["quality_bias"]) == ("claude-haiku-4-5", 0.0)
+    assert cheap.knobs_hash == replace(pipeline.bundle.defaults, alpha=(0.0, 0.0)).hash
+    alpha = decide(pipeline, vector=HARD, asked=read_asked({"x-router-alpha": "0.5"}))
+    assert (alpha.knobs["alpha"], "quality_bias" in alpha.knobs) == (0.5, False)
 
 
 # --- failure ----------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from mitmproxy import http
 
 from pointsman.answer import Answer
+from pointsman.asked import HEADER_PREFIXES, read_asked
 from pointsman.embedding import Vector
 from pointsman.engine import Engine
-from pointsman.pipeline import HEADER_PREFIXES, Plan, Reason, Stamp, read_asked
+from pointsman.pipeline import Plan, Reason, Stamp
 from pointsman.surface import Surface
 from pointsman.values import Adaptation, Decision
 from pointsman.wire import encoding

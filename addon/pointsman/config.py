@@ -21,6 +21,7 @@ from pointsman.errors import ConfigError
 from pointsman.scoring.knobs import (
     MAX_EXPECTED_OUTPUT_TOKENS,
     MAX_OUTPUT_COST_RATIO,
+    NOTHING,
     SUM_SLACK,
     Overrides,
 )
@@ -41,6 +42,7 @@ KNOBS: Final[Mapping[str, Rule]] = MappingProxyType({
     "output_cost_ratio": Number(0, MAX_OUTPUT_COST_RATIO),
     "expected_output_tokens": Number(0, MAX_EXPECTED_OUTPUT_TOKENS, whole=True),
     "per_model_verbosity": Flag(),
+    "quality_bias": Number(0, 1),
 })  # fmt: skip
 TIER: Final = Number(1, 4, whole=True)
 RATIO: Final = Number(0, 1000)
@@ -48,7 +50,6 @@ ROUTE_KEYS: Final = (
     "name", "surface", "requested", "turn", "strategy", "candidates", "model",
     "knobs", "max_price_ratio", "min_quality_tier",
 )  # fmt: skip
-_NO_KNOBS: Final = Overrides()
 _ONLY_CLUSTER: Final = ("candidates", "knobs", "max_price_ratio", "min_quality_tier")
 
 
@@ -64,7 +65,7 @@ class Route:
     strategy: str = "cluster"
     candidates: tuple[str, ...] | None = None  # names in the catalogue; None: the default policy's
     model: str = ""  # strategy fixed: the model to serve, as written
-    knobs: Overrides = _NO_KNOBS
+    knobs: Overrides = NOTHING
     max_price_ratio: float | None = None
     min_quality_tier: int | None = None
 
@@ -291,6 +292,8 @@ def _knobs(value: Value) -> Overrides:
     knobs = Overrides(**{key: field.read(KNOBS[key]) for key, field in fields.items()})
     if (knobs.alpha or 0.0) + (knobs.speed_weight or 0.0) > 1 + SUM_SLACK:
         value.fail("alpha and speed_weight must not exceed 1 together")
+    if knobs.alpha is not None and knobs.quality_bias is not None:
+        value.fail("alpha and quality_bias both say what quality weighs; keep one of them")
     return knobs
 
 

@@ -18,7 +18,7 @@ from pointsman.errors import BundleError, ClientError, ConfigError
 from pointsman.options import Settings
 from pointsman.pipeline import Pipeline, Plan
 from pointsman.scoring import bundle as bundles
-from pointsman.scoring import knobs
+from pointsman.scoring import dial
 from pointsman.session import DEFAULT_LIMIT, Sessions, account_of
 from pointsman.store import Store
 from pointsman.surface import Surface, surfaces
@@ -114,6 +114,6 @@ def check_routes(settings: Settings, bundle: bundles.Bundle) -> None:
     """Raises ConfigError for a route whose knobs do not go with the bundle's: no request could use it."""
     for route in settings.routes:
         try:
-            knobs.merge(bundle.defaults, route.knobs, bundle.k, prefix="")
+            dial.effective(bundle, route.knobs, prefix="the route's ")
         except ClientError as error:
             raise ConfigError(str(error), file=str(settings.config), key=f"{route.name}: knobs") from error

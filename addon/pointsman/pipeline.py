@@ -16,29 +16,23 @@ replay decides what the proxy decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from pointsman import catalogue
+from pointsman.asked import Asked
 from pointsman.embedding import Vector, routing_text
 from pointsman.errors import ClientError
 from pointsman.options import Route, Settings
-from pointsman.scoring import cluster, knobs
+from pointsman.scoring import cluster, dial, knobs
 from pointsman.scoring.bundle import Bundle
 from pointsman.session import Session, Sessions, account_of, hint_hash, session_key
 from pointsman.switching import switch_gain_usd
 from pointsman.values import Candidate, Credential, CredentialKind, Decision, Facts, Model
 
-HEADER_PREFIXES = ("x-router-", "x-weave-routing-")
-"""Request headers that are for the router: they never go upstream."""
-
 MIN_GAIN_USD = 0.001  # a saving smaller than this does not move a conversation
-
-MARKERS = ("auto", "text", "comment", "off")
-
-NO_OVERRIDES = knobs.Overrides()
 
 Ineligible = Callable[[Facts, Model], str]
 """The surface's own rules: why a model cannot take a request, "" if it can."""
@@ -63,26 +57,6 @@ class Reason(StrEnum):
     COUNT = "counted for the serving model"
     FAILED = "routing failed"
     REFUSED = "provider refused what was picked"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What one request asks of the router in its headers."""
-
-    overrides: knobs.Overrides = NO_OVERRIDES
-    model: str = ""
-    marker: str = ""
-
-
-def read_asked(headers: Mapping[str, str]) -> Asked:
-    """Read the router's own request headers. Raises ClientError naming every refused one."""
-    marker = headers.get("x-router-marker", "").strip().lower()
-    if marker and marker not in MARKERS:
-        raise ClientError(
-            f"x-router-marker must be one of {', '.join(MARKERS)}, not {marker[:40]!r}",
-            source="x-router-marker",
-        )
-    return Asked(knobs.parse(headers), headers.get("x-router-model", "").strip(), marker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +93,7 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()
     deployed: tuple[str, ...] = ()
     text: str = ""
+    layers: tuple[knobs.Layer, ...] = ()  # whose knobs lie between the bundle's and the client's own
 
     @property
     def eligible(self) -> tuple[str, ...]:
@@ -136,7 +111,7 @@ class Pipeline:
     def plan(
         self, facts: Facts, credential: Credential, asked: Asked, ineligible: Ineligible, host: str = ""
     ) -> Plan:
-        """Steps 1–5. Raises ClientError for a forced model that cannot serve the request."""
+        """Steps 1–5. Raises ClientError for a forced model that cannot serve, or an unknown preset."""
         requested = self.settings.catalogue.resolve(facts.requested_model)
         account = account_of(credential.fingerprint, host)
         known = self.sessions.after(account, facts.continues) if facts.continues else None
@@ -144,6 +119,7 @@ class Pipeline:
         if requested is not None:
             facts = replace(facts, thinking_default=requested.capabilities.get("thinking_default"))
         ineligible = _unless_bound(ineligible, requested)
+        route = next((route for route in self.settings.routes if route.matches(facts)), None)
         plan = Plan(
             facts=facts,
             credential=credential,
@@ -152,7 +128,8 @@ class Pipeline:
             account=account,
             previous=self.sessions.get(key),
             requested=requested,
-            route=next((route for route in self.settings.routes if route.matches(facts)), None),
+            route=route,
+            layers=self._layers(route, asked),
         )
         if settled := self._forced(plan, ineligible) or self._passes_through(plan, ineligible):
             return replace(plan, settled=settled)
@@ -160,6 +137,11 @@ class Pipeline:
         if facts.tool_loop:
             return replace(plan, settled=self._goes_on(plan, ineligible))
         return self._candidates(plan, requested, ineligible)
+
+    def _layers(self, route: Route | None, asked: Asked) -> tuple[knobs.Layer, ...]:
+        """Who has a say in the knobs between the bundle and the client's own, the weakest first."""
+        layers: tuple[knobs.Layer, ...] = (("the route's ", route.knobs),) if route else ()
+        return layers + asked.preset_of(self.bundle)
 
     def _forced(self, plan: Plan, ineligible: Ineligible) -> Settled | None:
         if not self.settings.enabled:
@@ -338,7 +320,7 @@ class Pipeline:
             reason=(Reason.KEEPS_CACHE if kept else Reason.CLUSTER).value,
             detail=f"{best.name} was best for this prompt" if kept else "",
             bundle=self.bundle.version,
-            knobs=weights.as_log(),
+            knobs=weights.as_log() | self._turned(plan),
             knobs_hash=weights.hash,
             clusters=scored.clusters,
             candidates=tuple(
@@ -369,10 +351,19 @@ class Pipeline:
         return model if gain is not None and gain < MIN_GAIN_USD else None
 
     def _knobs(self, plan: Plan) -> knobs.Knobs:
-        defaults = self.bundle.defaults
-        if plan.route:
-            defaults = knobs.merge(defaults, plan.route.knobs, self.bundle.k)
-        return knobs.merge(defaults, plan.asked.overrides, self.bundle.k)
+        return dial.effective(
+            self.bundle,
+            plan.asked.overrides,
+            below=plan.layers,
+            deployed=plan.deployed,
+            eligible=plan.eligible,
+        )
+
+    def _turned(self, plan: Plan) -> dict[str, Any]:
+        """What is not told by the effective knobs: the preset, and the bias that alpha comes from."""
+        bias = knobs.bias(plan.asked.overrides, plan.layers)
+        preset = {"preset": plan.asked.preset} if plan.asked.preset else {}
+        return preset if bias is None else preset | {"quality_bias": bias}
 
     def _undecided(self, plan: Plan, stamp: Stamp) -> Decision:
         facts = plan.facts

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pointsman.errors import BundleError
 from pointsman.scoring.bundle import list_versions, load_bundle, resolve
+from pointsman.scoring.knobs import Overrides
 
 Writer = Callable[..., Path]
 Files = dict[str, Any]
@@ -112,7 +113,33 @@ def test_model_features_alone_are_enough(files: Files, write_bundle: Writer) -> 
     assert all(np.array_equal(bundle.axes[axis], whole.axes[axis]) for axis in whole.axes)
 
 
+def test_presets_are_read(files: Files, write_bundle: Writer) -> None:
+    put(files, f"{PRESETS}/economy", {"alpha": 0.2, "speed_weight": 0, "output_cost_ratio": 0.5})
+    put(files, f"{PRESETS}/all of it", {"quality_bias": 1, "expected_output_tokens": 5})
+    assert load_bundle(write_bundle(files)).presets == {
+        "economy": Overrides(alpha=0.2, speed_weight=0.0, output_cost_ratio=0.5),
+        "all of it": Overrides(quality_bias=1.0, expected_output_tokens=5),
+    }
+
+
+def test_every_cluster_has_a_threshold_of_the_cache(files: Files, write_bundle: Writer) -> None:
+    assert load_bundle(write_bundle()).cache_thresholds == (0.95, 0.95, 0.95)
+    config = {"default_threshold": 0.9, "per_cluster_threshold": {1: 0.99, "2": 0.5}}
+    put(files, "metadata.yaml/cache_config", config)
+    assert load_bundle(write_bundle(files)).cache_thresholds == (0.9, 0.99, 0.5)
+
+
+def test_what_a_newer_bundle_has_is_no_mistake(files: Files, write_bundle: Writer) -> None:
+    put(files, "metadata.yaml/training/top_k", 3)
+    put(files, "metadata.yaml/training/seeds", [1, 2])
+    put(files, f"{KNOBS}/temperature", 0.5)
+    put(files, "metadata.yaml/notes", {"any": ["thing"]})
+    put(files, "model_axes.json/axes/alder/context_tokens", 1000)
+    assert load_bundle(write_bundle(files)).models == ("alder", "birch", "cedar")
+
+
 NAN, INF = float("nan"), float("inf")
+PRESETS = "metadata.yaml/training/recommended_ui_defaults"
 Q = "quality_means.json/quality_means"
 KNOBS = "metadata.yaml/training/default_routing_knobs"
 
@@ -206,7 +233,107 @@ BROKEN: list[tuple[str, Any, tuple[str, ...]]] = [
     (f"{KNOBS}/output_cost_ratio", 11, ("metadata.yaml", "output_cost_ratio")),
     (f"{KNOBS}/expected_output_tokens", 1.5, ("metadata.yaml", "expected_output_tokens")),
     (f"{KNOBS}/per_model_verbosity", 1, ("metadata.yaml", "per_model_verbosity")),
+    (f"{KNOBS}/alpha_floor", [0.5, NAN, 0.1], ("metadata.yaml", "alpha_floor", "1", "nan")),
+    (PRESETS, ["quality"], ("metadata.yaml", "recommended_ui_defaults", "mapping")),
+    (f"{PRESETS}/fast", 0.5, ("metadata.yaml", "recommended_ui_defaults.fast", "mapping")),
+    (f"{PRESETS}/fast", {"alpha": "much"}, ("metadata.yaml", "recommended_ui_defaults.fast.alpha")),
+    (f"{PRESETS}/fast", {"alpha": NAN}, ("metadata.yaml", "recommended_ui_defaults", "fast", "nan")),
+    (f"{PRESETS}/fast", {"alpha": 1.5}, ("recommended_ui_defaults.fast", "between 0 and 1", "1.5")),
+    (f"{PRESETS}/fast", {"alpha": 0.8, "speed_weight": 0.4}, ("recommended_ui_defaults.fast", "more than 1")),
+    (f"{PRESETS}/fast", {"speed_weight": 0.5}, ("recommended_ui_defaults.fast", "cluster 1", "more than 1")),
+    (f"{PRESETS}/fast", {"output_cost_ratio": 11}, ("recommended_ui_defaults.fast", "output_cost_ratio")),
+    (f"{PRESETS}/fast", {"quality_bias": 2}, ("recommended_ui_defaults.fast.quality_bias", "0 to 1")),
+    (f"{PRESETS}/fast", {"quality_bias": 1, "alpha": 1}, ("recommended_ui_defaults.fast", "keep one")),
+    (f"{PRESETS}/f\xe4st", {}, ("recommended_ui_defaults", "plain text")),
+    (f"{PRESETS}/ ", {}, ("recommended_ui_defaults", "plain text")),
+    ("metadata.yaml/version", "v1\nx-router-model: y", ("metadata.yaml", "version")),
+    ("metadata.yaml/cache_config/default_threshold", 1.5, ("metadata.yaml", "default_threshold", "cosine")),
+    (
+        "metadata.yaml/cache_config/per_cluster_threshold",
+        {"3": 0.9},
+        ("metadata.yaml", "cluster 3", "3 cent"),
+    ),
+    ("metadata.yaml/cache_config/per_cluster_threshold", {"1": "x"}, ("metadata.yaml", "cluster 1")),
 ]
+
+NOWHERE_READ: list[tuple[str, tuple[str, ...]]] = [
+    ("quality_means.json/meta/evidence", ("quality_means.json", "meta", "evidence")),
+    ("quality_means.json/meta", ("quality_means.json", "meta")),
+    ("rankings.json/meta/alpha", ("rankings.json", "meta", "alpha")),
+    ("model_axes.json/axes/cedar/context_tokens", ("model_axes.json", "cedar", "context_tokens")),
+    ("model_registry.json/deployed_models/1/rank", ("model_registry.json", "deployed_models[1]", "rank")),
+    ("model_features.json/models/cedar/more", ("model_features.json", "cedar", "more")),
+    ("metadata.yaml/cost_per_1k_input_usd/cedar", ("metadata.yaml", "cost_per_1k_input_usd", "cedar")),
+]
+MISSPELT: list[tuple[str, Any, tuple[str, ...]]] = [
+    ("metadata.yaml/trainning", {}, ("metadata.yaml", "'trainning'", "did you mean training?")),
+    ("metadata.yaml/Embedder", {}, ("metadata.yaml", "'Embedder'", "embedder?")),
+    ("metadata.yaml/embedder/embed_dims", 4, ("metadata.yaml", "embedder", "embed_dim?")),
+    ("metadata.yaml/training/default_routing_knob", {}, ("training", "default_routing_knobs?")),
+    ("metadata.yaml/training/recommended_ui_default", {}, ("training", "recommended_ui_defaults?")),
+    (f"{KNOBS}/aplha", [0.1, 0.1, 0.1], ("default_routing_knobs", "'aplha'", "did you mean alpha?")),
+    (f"{KNOBS}/alpha-floor", [0.1, 0.1, 0.1], ("default_routing_knobs", "alpha_floor?")),
+    (f"{KNOBS}/spead_weight", 0.1, ("default_routing_knobs", "speed_weight?")),
+    (f"{KNOBS}/speed", 0.1, ("default_routing_knobs", "speed_weight?")),
+    (f"{KNOBS}/output_cost", 0.1, ("default_routing_knobs", "output_cost_ratio?")),
+    (f"{KNOBS}/expected_tokens", 100, ("default_routing_knobs", "expected_output_tokens?")),
+    (f"{KNOBS}/per_model_verbositiy", True, ("default_routing_knobs", "per_model_verbosity?")),
+    (f"{PRESETS}/fast", {"alhpa": 0.1}, ("recommended_ui_defaults.fast", "'alhpa'", "alpha?")),
+    ("metadata.yaml/cache_config/default_treshold", 0.9, ("cache_config", "default_threshold?")),
+    ("metadata.yaml/cache_config/per_cluster_thresholds", {}, ("cache_config", "per_cluster_threshold?")),
+    ("model_axes.json/axes/cedar/ttft", 1.0, ("model_axes.json", "cedar", "ttft_s?")),
+    ("model_axes.json/axes/cedar/tsp", 1.0, ("model_axes.json", "cedar", "tps?")),
+    ("model_axes.json/axes/cedar/input_per_1k", 1.0, ("model_axes.json", "cedar", "input_per_1k_usd?")),
+    ("model_features.json/models/cedar/psi_prob", [], ("model_features.json", "cedar", "psi_probe?")),
+    ("model_features.json/models/cedar/operation", {}, ("model_features.json", "cedar", "operational?")),
+]
+TWICE = [
+    ("quality_means.json", '{"quality_means": {"0": {}, "1": {}, "0": {}}}', "'0' is there twice"),
+    ("model_axes.json", '{"axes": {"alder": {"tps": 1, "tps": 2}}}', "'tps' is there twice"),
+]
+
+
+@pytest.mark.parametrize(("path", "named"), NOWHERE_READ, ids=[path for path, _ in NOWHERE_READ])
+def test_a_number_that_is_none_is_refused_also_where_nothing_reads_it(
+    path: str, named: tuple[str, ...], files: Files, write_bundle: Writer
+) -> None:
+    for number in (NAN, INF, -INF):
+        put(files, path, number)
+        with pytest.raises(BundleError) as caught:
+            load_bundle(write_bundle(files))
+        assert all(word in str(caught.value) for word in (*named, "finite")), str(caught.value)
+
+
+@pytest.mark.parametrize(("path", "value", "named"), MISSPELT, ids=[path for path, _, _ in MISSPELT])
+def test_a_misspelt_member_is_refused_with_what_was_meant(
+    path: str, value: Any, named: tuple[str, ...], files: Files, write_bundle: Writer
+) -> None:
+    put(files, path, value)
+    with pytest.raises(BundleError) as caught:
+        load_bundle(write_bundle(files))
+    assert all(word in str(caught.value) for word in (*named, "is unknown")), str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "text", "says"), TWICE)
+def test_a_member_that_is_there_twice_is_refused(
+    name: str, text: str, says: str, files: Files, write_bundle: Writer
+) -> None:
+    files[name] = text.encode()
+    with pytest.raises(BundleError, match=says) as caught:
+        load_bundle(write_bundle(files))
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["centroids.bin", "quality_means.json", "model_axes.json", "model_registry.json", "metadata.yaml"]
+)
+def test_each_missing_file_is_named(name: str, files: Files, write_bundle: Writer) -> None:
+    del files[name], files["rankings.json"]
+    if name == "quality_means.json":
+        name = "rankings.json"  # without quality_means.json it is a v1 bundle, and then this is what it lacks
+    with pytest.raises(BundleError, match="cannot be read") as caught:
+        load_bundle(write_bundle(files))
+    assert name in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +346,19 @@ def test_a_broken_bundle_is_refused_by_name(
     with pytest.raises(BundleError) as caught:
         load_bundle(write_bundle(files))
     assert all(word in str(caught.value) for word in named), str(caught.value)
+
+
+def test_a_floor_that_leaves_the_speed_weight_no_room_is_refused(files: Files, write_bundle: Writer) -> None:
+    put(files, f"{KNOBS}/speed_weight", 0.2)
+    put(files, f"{KNOBS}/alpha_floor", [0.1, 0.1, 0.9])
+    with pytest.raises(BundleError, match=r"alpha_floor of cluster 2 and speed_weight"):
+        load_bundle(write_bundle(files))
+
+
+def test_a_bundle_that_names_no_embedder_is_refused(files: Files, write_bundle: Writer) -> None:
+    put(files, "metadata.yaml/embedder", ...)
+    with pytest.raises(BundleError, match=r"metadata\.yaml: embedder\.model is missing.*'tiny'"):
+        load_bundle(write_bundle(files), ("tiny", 4))
 
 
 @pytest.mark.parametrize("running", [("tiny", 8), ("huge", 4)])
@@ -266,6 +406,14 @@ class TestVersions:
     def test_a_pointer_that_points_nowhere(self, root: Path, pointer: str) -> None:
         (root / "latest").write_text(pointer)
         with pytest.raises(BundleError, match="must name a version"):
+            resolve(root)
+
+    def test_a_pointer_to_what_is_not_there_is_named(self, root: Path) -> None:
+        (root / "latest").write_text("v0.11")
+        with pytest.raises(BundleError, match=r"latest: no bundle 'v0\.11'; there are: v0\.2, v0\.9, v0\.10"):
+            resolve(root)
+        (root / "latest").write_text("../elsewhere")
+        with pytest.raises(BundleError, match=r"latest: '\.\./elsewhere' is no bundle version"):
             resolve(root)
 
     def test_no_pointer(self, root: Path) -> None:

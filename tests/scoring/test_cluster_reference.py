@@ -133,6 +133,8 @@ def bundle_of(case: Case) -> Bundle:
         top_p=1,
         defaults=Knobs((0.53,) * len(case.centroids)),
         alpha_floor=None,
+        presets={},
+        cache_thresholds=(),
         embedder="",
         metadata={},
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pointsman.errors import BundleError, ClientError
-from pointsman.scoring.knobs import HEADERS, Knobs, Overrides, check, merge, parse
+from pointsman.scoring.knobs import HEADERS, Knobs, Overrides, bias, check, merge, parse
 
 WEAVE, OWN = "x-weave-routing-", "x-router-"
 DEFAULTS = Knobs((0.4, 0.6), 0.1, 0.25, 1500, False)
@@ -37,8 +37,8 @@ def test_all_five_under_both_names(prefix: str) -> None:
 
 
 def test_headers_lists_every_name_for_removal() -> None:
-    assert len(HEADERS) == len(set(HEADERS)) == 10
-    assert {f"{WEAVE}alpha", f"{OWN}per-model-verbosity"} <= set(HEADERS)
+    assert len(HEADERS) == len(set(HEADERS)) == 11
+    assert {f"{WEAVE}alpha", f"{OWN}per-model-verbosity", f"{OWN}quality-bias"} <= set(HEADERS)
 
 
 def test_any_case_trimmed_and_empty_is_absent() -> None:
@@ -60,12 +60,12 @@ BAD_FRACTIONS = ["nan", "NaN", "inf", "-Inf", "Infinity", "1e999", "-0.1", "1.00
                  "1_0", "٠", "0.5, 0.5", "0,5", "--1", "."]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["alpha", "speed-weight"])
+@pytest.mark.parametrize("name", [f"{WEAVE}alpha", f"{WEAVE}speed-weight", f"{OWN}quality-bias"])
 @pytest.mark.parametrize("text", BAD_FRACTIONS)
 def test_fractions_out_of_range_name_header_and_rule(name: str, text: str) -> None:
-    error = refused({WEAVE + name: text})
-    assert str(error).startswith(f"{WEAVE}{name} must be a finite number from 0 to 1, not ")
-    assert error.source == WEAVE + name
+    error = refused({name: text})
+    assert str(error).startswith(f"{name} must be a finite number from 0 to 1, not ")
+    assert error.source == name
 
 
 @pytest.mark.parametrize("text", ["nan", "-1", "10.01", "1e9"])
@@ -93,6 +93,15 @@ def test_both_names_with_different_values_are_refused() -> None:
     assert f"{WEAVE}alpha" in message
     assert f"{OWN}alpha" in message
     assert "contradict" in message
+
+
+@pytest.mark.parametrize("prefix", [WEAVE, OWN])
+def test_alpha_and_a_quality_bias_say_the_same_thing_twice(prefix: str) -> None:
+    error = refused({f"{prefix}alpha": "0.5", f"{OWN}quality-bias": "0.5"})
+    assert str(error) == (
+        f"{prefix}alpha and {OWN}quality-bias both say what quality weighs; send one of them"
+    )
+    assert error.source == f"{OWN}quality-bias"
 
 
 def test_every_refused_header_is_named_at_once() -> None:
@@ -130,6 +139,40 @@ def test_speed_weight_alone_is_summed_with_the_bundles_alpha() -> None:
 def test_alpha_alone_is_summed_with_the_bundles_speed_weight() -> None:
     with pytest.raises(ClientError, match="the bundle's speed weight"):
         merge(DEFAULTS, Overrides(alpha=0.95), 2)
+
+
+ROUTE = ("the route's ", Overrides(alpha=0.7, speed_weight=0.2))
+PRESET = ("the preset's ", Overrides(alpha=0.3, output_cost_ratio=2.0))
+
+
+def test_each_knob_is_that_of_the_last_layer_that_names_it() -> None:
+    assert merge(DEFAULTS, Overrides(), 2, below=[ROUTE]) == Knobs((0.7, 0.7), 0.2, 0.25, 1500, False)
+    assert merge(DEFAULTS, Overrides(), 2, below=[ROUTE, PRESET]) == Knobs((0.3, 0.3), 0.2, 2.0, 1500, False)
+    asked = Overrides(alpha=0.1, per_model_verbosity=True)
+    assert merge(DEFAULTS, asked, 2, below=[ROUTE, PRESET]) == Knobs((0.1, 0.1), 0.2, 2.0, 1500, True)
+
+
+def test_a_sum_above_one_names_whose_weights_they_are() -> None:
+    with pytest.raises(
+        ClientError, match=r"the route's alpha \(0\.7\) and x-router-speed-weight \(0\.4\) must"
+    ):
+        merge(DEFAULTS, Overrides(speed_weight=0.4), 2, below=[ROUTE], prefix=OWN)
+    with pytest.raises(ClientError, match=r"alpha \(0\.9\) and the route's speed weight \(0\.2\) must not"):
+        merge(DEFAULTS, Overrides(alpha=0.9), 2, below=[ROUTE])
+
+
+def test_of_alpha_and_a_quality_bias_the_last_one_counts() -> None:
+    turned = ("the route's ", Overrides(quality_bias=0.8))
+    assert bias(Overrides(), [turned]) == 0.8
+    assert bias(Overrides(alpha=0.5), [turned]) is None
+    assert bias(Overrides(), [turned, PRESET]) is None
+    assert bias(Overrides(quality_bias=0.2), [ROUTE, PRESET]) == 0.2
+    assert bias(Overrides(speed_weight=0.2), [PRESET, turned]) == 0.8
+    assert bias(Overrides()) is None
+    assert merge(DEFAULTS, Overrides(alpha=0.5), 2, below=[turned]).alpha == (0.5, 0.5)
+    # What alpha a bias stands for is not known here, and the replaced one must not count in a sum.
+    heavy = ("the route's ", Overrides(alpha=0.9))
+    assert merge(DEFAULTS, Overrides(quality_bias=0.2, speed_weight=0.6), 2, below=[heavy]).alpha == (0, 0)
 
 
 def test_merge_keeps_what_is_not_overridden() -> None:

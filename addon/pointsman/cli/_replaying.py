@@ -17,11 +17,14 @@ from pointsman.engine import Engine, check_routes, open_bundle, open_embedder
 from pointsman.errors import BodyError, ClientError
 from pointsman.options import Settings
 from pointsman.pipeline import Pipeline
-from pointsman.scoring.knobs import PREFIXES
+from pointsman.scoring.knobs import BIAS, PREFIXES
 from pointsman.session import Sessions
 from pointsman.store import Store
 from pointsman.values import NO_CHANGES, Decision
 from pointsman.wire.json_spans import Body
+
+REPLACES = dict.fromkeys(("alpha", BIAS), ("alpha", BIAS))
+"""What two knobs say the same thing with; each other one replaces itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ def decide(data: bytes, headers: http.Headers, asking: Asking, settings: Setting
 
 def _set_knobs(request: http.Request, knobs: dict[str, str]) -> None:
     for name, text in knobs.items():
-        for prefix in PREFIXES:
-            request.headers.pop(prefix + name, None)
+        for other in REPLACES.get(name, (name,)):
+            for prefix in PREFIXES:
+                request.headers.pop(prefix + other, None)
         request.headers[f"x-router-{name}"] = text

@@ -29,6 +29,7 @@ _SHOWN = (
 @click.option("--bundle", default="", metavar="NAME|DIR", help="Score with this bundle.")
 @click.option("--config", default="", metavar="FILE", help="router.yaml, if not the usual one.")
 @click.option("--alpha", metavar="0…1", help="Weight of quality, for all clusters.")
+@click.option("--quality-bias", metavar="0…1", help="Instead of alpha: 0 is the cheapest mix, 1 the best.")
 @click.option("--speed-weight", metavar="0…1", help="Weight of speed; price has the rest up to 1.")
 @click.option("--output-cost-ratio", metavar="0…10", help="Output tokens per input token, in the price.")
 @click.option("--expected-output-tokens", metavar="N", help="Length of the answer, for the time it takes.")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     help="Vectors to score, float [n, dim] or [dim].",
 )
 @click.option("--alpha", metavar="0…1", help="Weight of quality, in all clusters.")
+@click.option("--quality-bias", metavar="0…1", help="Instead of alpha: 0 is the cheapest mix, 1 the best.")
 @click.option("--speed-weight", metavar="0…1", help="Weight of speed; price has the rest up to 1.")
 @click.option("--output-cost-ratio", metavar="0…10", help="Output tokens per input token, in the price.")
 @click.option("--expected-output-tokens", metavar="N", help="Length of the answer, for the time it takes.")
@@ -79,10 +80,10 @@ def _scored(
 ) -> Iterator[Scored]:
     from pointsman.scoring.bundle import load_bundle
     from pointsman.scoring.cluster import score
-    from pointsman.scoring.knobs import merge
+    from pointsman.scoring.dial import effective
 
     bundle = load_bundle(directory, format=int(form[1:]) if form else None)
-    knobs = merge(bundle.defaults, overrides, bundle.k, prefix="--")
+    knobs = effective(bundle, overrides, prefix="--")
     for number, vector in enumerate(_vectors(embeddings, bundle.dim)):
         try:
             yield score(bundle, vector, knobs, top_p=top_p)

@@ -17,13 +17,13 @@ import numpy as np
 from pointsman.errors import BundleError
 from pointsman.scoring import bundle_files as files
 from pointsman.scoring.bundle_files import Matrix
-from pointsman.scoring.knobs import DEFAULT_ALPHA, DEFAULT_EXPECTED_OUTPUT_TOKENS, Knobs, check
+from pointsman.scoring.knobs import Knobs, Overrides
+from pointsman.scoring.metadata import DEFAULT_TOP_P, VERSION, read_metadata
 
-DEFAULT_TOP_P = 4
+__all__ = ["DEFAULT_TOP_P", "LATEST", "LEGACY", "Bundle", "list_versions", "load_bundle", "resolve"]
+
 LEGACY = "legacy"
 LATEST = "latest"
-
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,9 @@ class Bundle:
     axes: Mapping[str, Matrix]  # axis name of `bundle_files.AXES` → float64[M], NaN where unknown
     top_p: int
     defaults: Knobs
-    alpha_floor: tuple[float, ...] | None
+    alpha_floor: tuple[float, ...] | None  # [K], what the quality dial does not go below
+    presets: Mapping[str, Overrides]
+    cache_thresholds: tuple[float, ...]  # [K], the cosine from which an answer may be reused
     embedder: str
     metadata: Mapping[str, Any] = field(repr=False)
 
@@ -65,14 +67,12 @@ def load_bundle(path: Path, embedder: tuple[str, int] | None = None, *, format: 
     centroids = files.read_centroids(path / "centroids.bin")
     k, dim = centroids.shape
     registry = files.read_registry(path / "model_registry.json")
-    metadata = files.read_metadata(path / "metadata.yaml")
-    embedder_id = _check_embedder(path / "metadata.yaml", metadata, dim, embedder)
-    training = _mapping(path / "metadata.yaml", metadata, "training")
+    metadata = read_metadata(path / "metadata.yaml", k, dim, embedder)
     chosen = format or (2 if _has_v2(path) else 1)
     quality, axes = _read_v2(path, k, registry) if _has_v2(path) or chosen == 2 else (None, {})
     return Bundle(
         path=path,
-        version=str(metadata.get("version") or path.name),
+        version=metadata.version,
         format=chosen,
         models=tuple(registry),
         providers=registry,
@@ -80,11 +80,13 @@ def load_bundle(path: Path, embedder: tuple[str, int] | None = None, *, format: 
         quality=quality,
         rankings=_read_v1(path, k, registry) if chosen == 1 or (path / "rankings.json").exists() else None,
         axes=axes,
-        top_p=_top_p(path / "metadata.yaml", training, k),
-        defaults=_default_knobs(path / "metadata.yaml", training, k),
-        alpha_floor=_alpha_floor(path / "metadata.yaml", training, k),
-        embedder=embedder_id,
-        metadata=metadata,
+        top_p=metadata.top_p,
+        defaults=metadata.defaults,
+        alpha_floor=metadata.alpha_floor,
+        presets=metadata.presets,
+        cache_thresholds=metadata.cache_thresholds,
+        embedder=metadata.embedder,
+        metadata=metadata.everything,
     )
 
 
@@ -93,15 +95,15 @@ def resolve(root: Path, version: str = "") -> Path:
 
     "" and "latest" follow the pointer file `latest`. Raises BundleError, which lists what there is.
     """
-    wanted = version.strip()
+    wanted, where = version.strip(), f"{root}"
     if wanted in ("", LATEST):
-        wanted = _pointer(root / LATEST)
-    if wanted == LEGACY or not _VERSION.fullmatch(wanted):
-        raise BundleError(f"{wanted!r} is no bundle version; {_available(root)}")
+        wanted, where = _pointer(root / LATEST), f"{root / LATEST}"
+    if wanted == LEGACY or not VERSION.fullmatch(wanted):
+        raise BundleError(f"{where}: {ascii(wanted)[:60]} is no bundle version; {_available(root)}")
     for directory in (root / wanted, root / LEGACY / wanted):
         if _is_bundle(directory):
             return directory
-    raise BundleError(f"{root}: no bundle {wanted!r}; {_available(root)}")
+    raise BundleError(f"{where}: no bundle {wanted!r}; {_available(root)}")
 
 
 def list_versions(root: Path) -> tuple[str, ...]:
@@ -166,83 +168,6 @@ def _column(rows: list[dict[str, float | None]], axis: str) -> Matrix:
 
 def _read_v1(path: Path, k: int, registry: Mapping[str, str]) -> Matrix:
     return files.matrix(files.read_rows(path / "rankings.json", "rankings", k, registry), registry)
-
-
-def _check_embedder(
-    file: Path, metadata: Mapping[str, Any], dim: int, running: tuple[str, int] | None
-) -> str:
-    declared = _mapping(file, metadata, "embedder")
-    embed_dim = declared.get("embed_dim")
-    if embed_dim is not None and embed_dim != dim:
-        raise BundleError(f"{file}: embedder.embed_dim is {embed_dim}, but centroids.bin has dim {dim}")
-    model = str(declared.get("model") or "")
-    if running is not None and (model, dim) != running:
-        raise BundleError(
-            f"{file}: made for the embedder {model!r} with dim {dim}, "
-            f"but {running[0]!r} with dim {running[1]} is running"
-        )
-    return model
-
-
-def _top_p(file: Path, training: Mapping[str, Any], k: int) -> int:
-    if training.get("k") not in (None, k):
-        raise BundleError(f"{file}: training.k is {training['k']}, but centroids.bin has {k} clusters")
-    top_p = training.get("top_p", DEFAULT_TOP_P)
-    if isinstance(top_p, bool) or not isinstance(top_p, int) or top_p < 1:
-        raise BundleError(f"{file}: training.top_p must be a whole number above 0, not {top_p!r}")
-    return min(top_p, k)
-
-
-def _default_knobs(file: Path, training: Mapping[str, Any], k: int) -> Knobs:
-    given = _mapping(file, training, "default_routing_knobs")
-    where = f"{file}: default_routing_knobs"
-    alpha = _vector(given, "alpha", k, where)
-    tokens = given.get("expected_output_tokens", DEFAULT_EXPECTED_OUTPUT_TOKENS)
-    verbosity = given.get("per_model_verbosity", False)
-    if isinstance(tokens, bool) or not isinstance(tokens, int):
-        raise BundleError(f"{where}.expected_output_tokens must be a whole number, not {tokens!r}")
-    if not isinstance(verbosity, bool):
-        raise BundleError(f"{where}.per_model_verbosity must be true or false, not {verbosity!r}")
-    knobs = Knobs(
-        alpha or (DEFAULT_ALPHA,) * k,
-        _scalar(given, "speed_weight", where),
-        _scalar(given, "output_cost_ratio", where),
-        tokens,
-        verbosity,
-    )
-    if problem := check(knobs):
-        raise BundleError(f"{where}: {problem}")
-    return knobs
-
-
-def _alpha_floor(file: Path, training: Mapping[str, Any], k: int) -> tuple[float, ...] | None:
-    where = f"{file}: default_routing_knobs"
-    floor = _vector(_mapping(file, training, "default_routing_knobs"), "alpha_floor", k, where)
-    for cluster, value in enumerate(floor or ()):
-        if not 0 <= value <= 1:
-            raise BundleError(f"{where}: alpha_floor of cluster {cluster} must be from 0 to 1, not {value}")
-    return floor
-
-
-def _vector(given: Mapping[str, Any], key: str, k: int, where: str) -> tuple[float, ...] | None:
-    values = given.get(key)
-    if values is None:
-        return None
-    if not isinstance(values, list) or len(values) != k:
-        length = f"{len(values)} values" if isinstance(values, list) else repr(values)
-        raise BundleError(f"{where}.{key} must have one value for each of the {k} clusters, not {length}")
-    return tuple(files.number(value, f"{where}.{key} of cluster {at}") for at, value in enumerate(values))
-
-
-def _scalar(given: Mapping[str, Any], key: str, where: str) -> float:
-    return files.number(given.get(key, 0.0), f"{where}.{key}")
-
-
-def _mapping(file: Path, parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = parent.get(key)
-    if value is not None and not isinstance(value, dict):
-        raise BundleError(f"{file}: {key} must be a mapping, not {value!r}")
-    return value or {}
 
 
 def _frozen(array: Matrix) -> Matrix:

@@ -2,20 +2,22 @@
 
 Every function reads one file and raises BundleError with the file's path, and the
 cluster and model at fault. Numbers must be finite everywhere, also where nothing
-reads them. Unknown members are ignored, so that newer bundles load.
+reads them. Unknown members are ignored, so that newer bundles load, unless they are
+nearly a known one.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from pointsman.errors import BundleError
 
@@ -30,7 +32,7 @@ Matrix = npt.NDArray[np.float64]
 
 def read_centroids(path: Path) -> npt.NDArray[np.float32]:
     """float32[K, dim] from `centroids.bin`: "CRT1", u32 version, u32 K, u32 dim, rows; little-endian."""
-    data = _bytes(path)
+    data = read_bytes(path)
     if data[:4] != MAGIC:
         raise BundleError(f"{path}: must start with {MAGIC!r}, not {data[:4]!r}")
     if len(data) < 16:
@@ -63,6 +65,7 @@ def read_registry(path: Path) -> dict[str, str]:
     models: dict[str, str] = {}
     for at, entry in enumerate(entries):
         name = entry.get("model") if isinstance(entry, dict) else None
+        refuse_nonfinite(entry, f"{path}: deployed_models[{at}]")
         if not isinstance(name, str) or not name:
             raise BundleError(f"{path}: deployed_models[{at}]: must have a model name")
         models.setdefault(name, str(entry.get("provider") or ""))
@@ -104,23 +107,13 @@ def read_features(path: Path, k: int) -> tuple[dict[str, list[float]], dict[str,
         where = f"{path}: model {model}"
         if not isinstance(entry, dict):
             raise BundleError(f"{where}: must be an object")
+        refuse_typos(entry, ("psi_probe", "operational"), where)
         if "psi_probe" in entry:
             qualities[model] = _probe(entry["psi_probe"], k, where)
         if "operational" in entry:
             axes[model] = _axes(entry["operational"], where)
+        refuse_nonfinite(entry, where)
     return qualities, axes
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """metadata.yaml, read by the safe loader."""
-    try:
-        data = yaml.safe_load(_bytes(path))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: not readable as YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise BundleError(f"{path}: must be a mapping")
-    _refuse_nonfinite(data, f"{path}", set())
-    return data
 
 
 def _probe(value: object, k: int, where: str) -> list[float]:
@@ -133,6 +126,7 @@ def _probe(value: object, k: int, where: str) -> list[float]:
 def _axes(entry: object, where: str) -> dict[str, float | None]:
     if not isinstance(entry, dict):
         raise BundleError(f"{where}: the axes must be an object")
+    refuse_typos(entry, AXES, where)
     values: dict[str, float | None] = {}
     for axis in AXES:
         if axis in entry:
@@ -140,6 +134,7 @@ def _axes(entry: object, where: str) -> dict[str, float | None]:
             if value is not None and value < 0:
                 raise BundleError(f"{where}: {axis}: must not be negative, but is {value}")
             values[axis] = value
+    refuse_nonfinite(entry, where)
     return values
 
 
@@ -151,7 +146,12 @@ def number(value: object, where: str) -> float:
     return float(value)
 
 
-def _refuse_nonfinite(value: object, where: str, seen: set[int]) -> None:
+def refuse_nonfinite(value: object, where: str) -> None:
+    """BundleError for NaN and infinity anywhere inside `value`, whatever they may be meant for."""
+    _walk(value, where, set())
+
+
+def _walk(value: object, where: str, seen: set[int]) -> None:
     if isinstance(value, float) and not np.isfinite(value):
         raise BundleError(f"{where}: must be a finite number, not {value}")
     if not isinstance(value, (dict, list)) or id(value) in seen:
@@ -159,21 +159,50 @@ def _refuse_nonfinite(value: object, where: str, seen: set[int]) -> None:
     seen.add(id(value))  # YAML aliases may share, or even nest, one object
     items: Iterable[tuple[object, object]] = value.items() if isinstance(value, Mapping) else enumerate(value)
     for key, item in items:
-        _refuse_nonfinite(item, f"{where}: {key}", seen)
+        _walk(item, f"{where}: {key}", seen)
+
+
+def refuse_typos(members: Iterable[object], known: Sequence[str], where: str) -> None:
+    """BundleError for a member that is none of the `known` ones, but nearly."""
+    for member in members:
+        if member in known or not isinstance(member, str):
+            continue
+        if meant := _meant(re.sub(r"[\W_]+", "_", member).lower(), known):
+            raise BundleError(f"{where}: {ascii(member)[:60]} is unknown; did you mean {meant}?")
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    """Of `known`, what has the same letters, begins with the word, or is nearly it; "" if nothing."""
+    for name in known:
+        if sorted(name) == sorted(word) or name.startswith(f"{word}_"):
+            return name
+    return "".join(get_close_matches(word, known, 1, 0.8 if len(word) > 5 else 0.85))
 
 
 def _member(path: Path, key: str, kind: type) -> Any:
+    """The member that a JSON file is read for; the others hold notes for people."""
     try:
-        data = json.loads(_bytes(path))
+        data = json.loads(read_bytes(path), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get(key), kind):
         form = "a list" if kind is list else "an object"
         raise BundleError(f"{path}: must have a member {key!r} that is {form}")
+    refuse_nonfinite({name: value for name, value in data.items() if name != key}, f"{path}")
     return data[key]
 
 
-def _bytes(path: Path) -> bytes:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; that of two rows for one cluster or model the last would count is nobody's wish."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"{ascii(twice)[:60]} is there twice")
+    return members
+
+
+def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:

@@ -78,11 +78,9 @@ def score(
     """
     if vector.shape != (bundle.dim,):
         raise ValueError(f"the vector must have shape ({bundle.dim},), not {vector.shape}")
-    models = bundle.models if deployed is None else _known(bundle, frozenset(deployed))
-    if not models:
-        raise ValueError(_NOBODY)
+    models = deployed_models(bundle, deployed)
     view = _view(bundle, models, bundle.defaults if knobs is None else knobs)
-    order, near = _nearest(bundle.centroids, vector, top_p or bundle.top_p)
+    order, near = nearest(bundle, vector, top_p)
     totals = np.add.reduce(view.scores[order], axis=0).tolist()
     best, runner_up = _best_two(view.models, totals, eligible)
     return Scored(
@@ -95,18 +93,31 @@ def score(
     )
 
 
+def deployed_models(bundle: Bundle, deployed: Collection[str] | None) -> tuple[str, ...]:
+    """What the bundle knows of `deployed`, in its order; for None all it has. ValueError if nothing."""
+    models = bundle.models if deployed is None else _known(bundle, frozenset(deployed))
+    if not models:
+        raise ValueError(_NOBODY)
+    return models
+
+
+def scores(bundle: Bundle, models: tuple[str, ...], knobs: Knobs) -> Matrix:
+    """float64[K, M]: what `score` adds up over the nearest clusters. `models` is of `deployed_models`."""
+    return _view(bundle, models, knobs).scores
+
+
 @lru_cache(maxsize=128)
 def _known(bundle: Bundle, names: frozenset[str]) -> tuple[str, ...]:
     return tuple(model for model in bundle.models if model in names)
 
 
-def _nearest(
-    centroids: Matrix, vector: npt.NDArray[np.floating], top_p: int
+def nearest(
+    bundle: Bundle, vector: npt.NDArray[np.floating], top_p: int | None = None
 ) -> tuple[npt.NDArray[np.intp], Matrix]:
     """Indices [p] and dot products [p] of the nearest centroids, nearest first, ties to the lower index."""
     # einsum, not a BLAS product: BLAS may sum equal rows in different orders, and a tie would depend on it.
-    products: Matrix = np.einsum("kd,d->k", centroids, vector.astype(np.float64))
-    order = np.argsort(-products, kind="stable")[:top_p]
+    products: Matrix = np.einsum("kd,d->k", bundle.centroids, vector.astype(np.float64))
+    order = np.argsort(-products, kind="stable")[: top_p or bundle.top_p]
     near = products[order]
     if near[0] != near[0] or np.isnan(products).any():
         raise ValueError("the vector must hold finite numbers")

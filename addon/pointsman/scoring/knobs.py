@@ -4,6 +4,11 @@ Every knob can be set under two names, `x-weave-routing-…` and `x-router-…`.
 are trimmed and an empty one means absent. What a client asks for is checked here
 and is the client's fault (`ClientError`); what a bundle brings along is checked when
 it is loaded, and a mismatch found later is the bundle's (`BundleError`).
+
+Who asks for a knob is a layer: a route of the configuration, a preset of the bundle, the
+request's headers. Each knob comes from the last layer that names it. The quality bias is
+no knob of its own but another way to say alpha, so each of the two replaces the other; what
+alpha it stands for only `dial` knows.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,22 +32,32 @@ MAX_EXPECTED_OUTPUT_TOKENS = 100_000
 
 NAMES = ("alpha", "speed-weight", "output-cost-ratio", "expected-output-tokens", "per-model-verbosity")
 PREFIXES = ("x-weave-routing-", "x-router-")
-HEADERS = tuple(prefix + name for prefix in PREFIXES for name in NAMES)
+BIAS = "quality-bias"  # only under Pointsman's own name
+HEADERS = (*(prefix + name for prefix in PREFIXES for name in NAMES), PREFIXES[1] + BIAS)
 """Every header read here, lower-case: to be removed before a request goes upstream."""
 
+_NAMED = (*((prefix + name, name) for name in NAMES for prefix in PREFIXES), (HEADERS[-1], BIAS))
+_TOO_MUCH = "must not add up to more than 1"
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What one request asks for; None leaves the bundle's default. `alpha` is for all clusters."""
+    """What one layer asks for; None leaves what is below. `alpha` is for all clusters, or `quality_bias`."""
 
     alpha: float | None = None
     speed_weight: float | None = None
     output_cost_ratio: float | None = None
     expected_output_tokens: int | None = None
     per_model_verbosity: bool | None = None
+    quality_bias: float | None = None
+
+
+NOTHING = Overrides()
+
+Layer = tuple[str, Overrides]
+"""What messages put before a knob's name ("x-router-", "--", "the route's "), and what is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +114,7 @@ def parse(headers: Mapping[str, str]) -> Overrides:
     tell all; its `source` holds their names, comma-separated.
     """
     present = {header.lower(): value for header, value in headers.items()}
-    pairs = ((prefix + name, name) for name in NAMES for prefix in PREFIXES)
-    return read((header, name, present.get(header, "")) for header, name in pairs)
+    return read((header, name, text) for header, name in _NAMED if (text := present.get(header)))
 
 
 def read(given: Iterable[tuple[str, str, str]]) -> Overrides:
@@ -124,6 +138,9 @@ def read(given: Iterable[tuple[str, str, str]]) -> Overrides:
     # The range of each weight comes first: a sum over 1 must not hide which of the two is wrong.
     if not refused and {"alpha", "speed-weight"} <= found.keys():
         refused += _sum_refusal(found["alpha"], found["speed-weight"])
+    if {"alpha", BIAS} <= found.keys():
+        (alpha, _), (bias, _) = found["alpha"], found[BIAS]
+        refused.append((bias, f"{alpha} and {bias} both say what quality weighs; send one of them"))
     if refused:
         raise ClientError(
             "; ".join(message for _, message in refused), source=",".join(source for source, _ in refused)
@@ -131,26 +148,66 @@ def read(given: Iterable[tuple[str, str, str]]) -> Overrides:
     return _overrides({name: value for name, (_, value) in found.items()})
 
 
-def merge(defaults: Knobs, overrides: Overrides, k: int, *, prefix: str = PREFIXES[0]) -> Knobs:
-    """The effective knobs of one request on a bundle with `k` clusters.
+def merge(
+    defaults: Knobs,
+    overrides: Overrides,
+    k: int,
+    *,
+    prefix: str = PREFIXES[0],
+    below: Sequence[Layer] = (),
+) -> Knobs:
+    """The effective knobs of one request on a bundle with `k` clusters: `overrides` over what is `below`.
 
-    An overriding alpha replaces the whole vector, of the returned copy only. Raises BundleError if
-    the default alpha does not have length `k`, ClientError if an override makes a weight sum exceed 1;
-    `prefix` is how the messages name a knob ("--" on the command line).
+    `below` has the weakest layer first; `prefix` is how messages name a knob of `overrides`. An alpha that
+    is asked for replaces the whole vector, of the returned copy only. Where a quality bias is asked for
+    instead, alpha is 0 in all clusters: `dial` sets it. Raises BundleError if the default alpha does not have
+    length `k`, ClientError if what is asked for makes a weight sum exceed 1.
     """
     if len(defaults.alpha) != k:
         raise BundleError(f"default_routing_knobs.alpha has {len(defaults.alpha)} values for {k} clusters")
-    changed = {name: value for name in Overrides.__slots__ if (value := getattr(overrides, name)) is not None}
-    if not changed:
+    given = _topmost((*below, (prefix, overrides)))
+    if not given:
         return defaults
-    if "alpha" in changed:
-        changed["alpha"] = (changed["alpha"],) * k
-    knobs = replace(defaults, **changed)
+    knobs = applied(defaults, Overrides(**{name: value for name, (value, _) in given.items()}))
     cluster = max(range(k), key=knobs.alpha.__getitem__)
     if knobs.alpha[cluster] + knobs.speed_weight > 1 + SUM_SLACK:
         source = prefix + ("alpha" if overrides.speed_weight is None else "speed-weight")
-        raise ClientError(_sum_message(overrides, knobs, cluster, prefix), source=source)
+        raise ClientError(_sum_message(given, knobs, cluster, prefix), source=source)
     return knobs
+
+
+def applied(defaults: Knobs, overrides: Overrides) -> Knobs:
+    """`defaults` with what is asked for, unchecked; see `merge`."""
+    changed: dict[str, Any] = {name: getattr(overrides, name) for name in Knobs.__slots__}
+    if overrides.quality_bias is not None:
+        changed["alpha"] = 0.0
+    if changed["alpha"] is not None:
+        changed["alpha"] = (changed["alpha"],) * len(defaults.alpha)
+    return replace(defaults, **{name: value for name, value in changed.items() if value is not None})
+
+
+def bias(overrides: Overrides, below: Sequence[Layer] = ()) -> float | None:
+    """The quality bias in force, None where the last layer that says what quality weighs names an alpha."""
+    for layer in (overrides, *(layer for _, layer in reversed(below))):
+        if layer.alpha is not None or layer.quality_bias is not None:
+            return layer.quality_bias
+    return None
+
+
+def _topmost(layers: Iterable[Layer]) -> dict[str, tuple[Any, str]]:
+    """{knob: (value, whose)} of the last layer that names it."""
+    given: dict[str, tuple[Any, str]] = {}
+    for whose, layer in layers:
+        if layer == NOTHING:
+            continue
+        for name in Overrides.__slots__:
+            if (value := getattr(layer, name)) is not None:
+                given[name] = value, whose
+        if layer.quality_bias is not None:
+            given.pop("alpha", None)
+        elif layer.alpha is not None:
+            given.pop("quality_bias", None)
+    return given
 
 
 def check(knobs: Knobs) -> str:
@@ -177,28 +234,30 @@ def _overrides(values: Mapping[str, float]) -> Overrides:
         ratio,
         None if tokens is None else int(tokens),
         None if verbosity is None else bool(verbosity),
+        values.get(BIAS),
     )
 
 
 def _sum_refusal(alpha: tuple[str, float], speed: tuple[str, float]) -> list[tuple[str, str]]:
     if alpha[1] + speed[1] <= 1 + SUM_SLACK:
         return []
-    message = f"{alpha[0]} ({alpha[1]:g}) and {speed[0]} ({speed[1]:g}) must not add up to more than 1"
+    message = f"{alpha[0]} ({alpha[1]:g}) and {speed[0]} ({speed[1]:g}) {_TOO_MUCH}"
     return [(speed[0], message)]
 
 
-def _sum_message(overrides: Overrides, knobs: Knobs, cluster: int, prefix: str) -> str:
-    if overrides.alpha is None:
-        return (
-            f"{prefix}speed-weight ({knobs.speed_weight:g}) and the bundle's alpha "
-            f"({knobs.alpha[cluster]:g} in cluster {cluster}) must not add up to more than 1; "
-            f"lower it, or send {prefix}alpha too"
-        )
-    other = "the bundle's speed weight" if overrides.speed_weight is None else f"{prefix}speed-weight"
+def _sum_message(given: Mapping[str, tuple[Any, str]], knobs: Knobs, cluster: int, prefix: str) -> str:
+    alpha, speed = (_named(name, given) for name in ("alpha", "speed_weight"))
+    if "alpha" in given:
+        return f"{alpha} ({knobs.alpha[cluster]:g}) and {speed} ({knobs.speed_weight:g}) {_TOO_MUCH}"
     return (
-        f"{prefix}alpha ({knobs.alpha[cluster]:g}) and {other} ({knobs.speed_weight:g}) "
-        f"must not add up to more than 1"
+        f"{speed} ({knobs.speed_weight:g}) and {alpha} ({knobs.alpha[cluster]:g} in cluster {cluster}) "
+        f"{_TOO_MUCH}; lower it, or send {prefix}alpha too"
     )
+
+
+def _named(name: str, given: Mapping[str, tuple[Any, str]]) -> str:
+    whose = given[name][1] if name in given else "the bundle's "
+    return whose + name.replace("_", " " if whose.endswith(" ") else "-")
 
 
 def _between(top: float) -> Callable[[str], float]:
@@ -233,6 +292,7 @@ _READERS: Mapping[str, Callable[[str], float]] = {
     "output-cost-ratio": _between(MAX_OUTPUT_COST_RATIO),
     "expected-output-tokens": _read_tokens,
     "per-model-verbosity": _read_flag,
+    BIAS: _between(1),
 }
 
 

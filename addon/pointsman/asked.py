@@ -1,0 +1,54 @@
+"""What one request asks of the router, in headers that never go upstream: see docs/configuration.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pointsman.errors import ClientError
+from pointsman.scoring import knobs
+from pointsman.scoring.bundle import Bundle
+
+HEADER_PREFIXES = ("x-router-", "x-weave-routing-")
+"""Request headers that are for the router: they never go upstream."""
+
+MARKERS = ("auto", "text", "comment", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one request asks of the router in its headers."""
+
+    overrides: knobs.Overrides = knobs.NOTHING
+    model: str = ""
+    marker: str = ""
+    preset: str = ""  # one of the bundle's
+
+    def preset_of(self, bundle: Bundle) -> tuple[knobs.Layer, ...]:
+        """The preset's knobs, nothing where none is asked for. Raises ClientError for an unknown one."""
+        if not self.preset:
+            return ()
+        if self.preset not in bundle.presets:
+            known = ", ".join(bundle.presets) or "none"
+            raise ClientError(
+                f"x-router-preset: {self.preset[:80]!a} is no preset of bundle {bundle.version}; "
+                f"there are: {known}",
+                source="x-router-preset",
+            )
+        return (("the preset's ", bundle.presets[self.preset]),)
+
+
+def read_asked(headers: Mapping[str, str]) -> Asked:
+    """Read the router's own request headers. Raises ClientError naming every refused one."""
+    marker = headers.get("x-router-marker", "").strip().lower()
+    if marker and marker not in MARKERS:
+        raise ClientError(
+            f"x-router-marker must be one of {', '.join(MARKERS)}, not {marker[:40]!r}",
+            source="x-router-marker",
+        )
+    return Asked(
+        overrides=knobs.parse(headers),
+        model=headers.get("x-router-model", "").strip(),
+        marker=marker,
+        preset=headers.get("x-router-preset", "").strip(),
+    )
