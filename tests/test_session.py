@@ -91,6 +91,21 @@ def test_the_number_of_conversations_is_bounded() -> None:
     assert sessions.get("9") is not None
 
 
+def test_reading_keeps_no_conversation_among_the_remembered() -> None:
+    """A dry run reads; whatever it asks about, others are forgotten as if it had not."""
+    sessions = Sessions(60, Clock(), limit=2)
+    sessions.served("first", "claude-haiku-4-5")
+    sessions.answered("a", "msg_1", "first")
+    sessions.served("second", "claude-haiku-4-5")
+    sessions.answered("a", "msg_2", "second")
+    assert sessions.get("first") is not None
+    assert sessions.after("a", "msg_1") == "first"
+    sessions.served("third", "claude-haiku-4-5")
+    sessions.answered("a", "msg_3", "third")
+    assert sessions.get("first") is sessions.after("a", "msg_1") is None
+    assert sessions.get("second") is not None
+
+
 def test_a_restart_takes_up_what_was_stored() -> None:
     clock = Clock()
     clock.now = 100.0

@@ -51,7 +51,7 @@ async def answer(action: Action, embed: Embed) -> http.Response:
     try:
         decision = await action.decide(embed)
     except Exception as error:
-        status, message = _fault(error)
+        status, message = fault(error)
         log.log(logging.INFO if status < 500 else logging.WARNING, "dry run refused: %s", message)
         return refusal(status, message, action.surface)
     log.info("dry run: %s → %s · %s", decision.requested_model, decision.served_model, decision.reason)
@@ -64,7 +64,7 @@ def as_object(decision: Decision) -> dict[str, object]:
     return {"decision": fields | {"prompt": None, "embedding": None}}
 
 
-def _fault(error: Exception) -> tuple[int, str]:
+def fault(error: Exception) -> tuple[int, str]:
     """Status and message. What would have let a real request pass unrouted is an error here."""
     if isinstance(error, ClientError):
         return error.status, str(error)

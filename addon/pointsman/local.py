@@ -18,7 +18,7 @@ from pointsman import __version__, dry_run
 from pointsman.action import Action, Embed
 from pointsman.dry_run import as_json, refusal
 from pointsman.engine import Engine
-from pointsman.errors import BodyError, ClientError, TooLargeError
+from pointsman.errors import BodyError, ClientError
 from pointsman.surface import Surface
 from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
@@ -42,6 +42,9 @@ def is_ours(host: str | None) -> bool:
 
 def is_for_us(request: http.Request) -> bool:
     """Is the request for router.local? A reverse proxy keeps the name only in the request's first line."""
+    given = (request.data.authority.decode("latin-1"), request.host, request.headers.get("host", ""))
+    if not any(HOST in name.lower() for name in given):
+        return False  # nearly every request; taking authorities apart costs more
     authority = url.parse_authority(request.authority, check=False)[0] if request.authority else ""
     return any(is_ours(host) for host in (request.host, request.pretty_host, authority))
 
@@ -83,10 +86,8 @@ async def _route(call: Call) -> http.Response:
         body = Body.parse(encoding.decode(call.request.raw_content or b"", coding, limit))
         surface = dry_run.surface_of(body, asking, call.engine.settings.catalogue)
         request = dry_run.request_of(surface, body, call.request.headers, asking)
-    except ClientError as error:
-        return refusal(error.status, str(error), surface)
-    except BodyError as error:
-        return refusal(413 if isinstance(error, TooLargeError) else 400, str(error), surface)
+    except (ClientError, BodyError) as error:
+        return refusal(*dry_run.fault(error), surface)
     action = Action(surface, "generate", call.engine, request, "", time.monotonic())
     return await dry_run.answer(action, call.embed)
 

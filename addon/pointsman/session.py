@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cachetools import TTLCache
+from cachetools import Cache, TTLCache
 
 from pointsman.values import Credential, Facts
 
@@ -80,7 +80,8 @@ class Sessions:
         return others
 
     def get(self, key: str) -> Session | None:
-        return self._live.get(key)
+        """Reading changes nothing: what was served says which conversations are remembered."""
+        return _peek(self._live, key)
 
     def idle_s(self, session: Session) -> float:
         """Seconds since the last action."""
@@ -103,7 +104,7 @@ class Sessions:
 
     def after(self, account: str, answer: str) -> str | None:
         """The key of the conversation in which an answer was given; None if that is not known."""
-        return self._answers.get((account, answer))
+        return _peek(self._answers, (account, answer))
 
     def lacks(self, account: str, what: str) -> bool:
         """Has a provider refused this account a model, or a parameter, not long ago?"""
@@ -118,3 +119,8 @@ class Sessions:
         now = self._clock()
         for key, model, idle_s, requested in rows:
             self._live[key] = Session(model, now - idle_s, requested=requested)
+
+
+def _peek[K, V](cache: TTLCache[K, V], key: K) -> V | None:
+    """What `cache` holds; its own `get` counts as a use, by which others are forgotten before it."""
+    return Cache.__getitem__(cache, key) if key in cache else None

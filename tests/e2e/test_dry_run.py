@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
 import pytest
-from e2e.support import Rows, tunnel
+from e2e.support import QUIET_SECONDS, Rows, tunnel
 from pointsman.errors import BundleError
 from provider.proxy import InProcessProxy, trust
 from provider.standin import StandIn
@@ -254,6 +255,23 @@ def test_what_is_no_request_to_a_model_is_not_sent_either(web: httpx2.Client, pr
 def test_a_false_one_on_another_path_passes_without_it(web: httpx2.Client, provider: StandIn) -> None:
     web.post("https://api.anthropic.com/v1/files", content=b"x", headers={"x-router-dry-run": "false"})
     assert provider.records[-1].request.body == b"x"  # the stand-in itself objects to headers of the router
+
+
+@pytest.mark.usefixtures("nothing_happens")
+@pytest.mark.parametrize("host", ["router.local", "api.anthropic.com"])
+def test_a_client_that_leaves_amid_its_body_leaves_nothing(proxy: InProcessProxy, host: str) -> None:
+    with socket.create_connection(("127.0.0.1", proxy.port), 10) as line:
+        head = f"POST http://{host}/v1/files HTTP/1.1\r\nhost: {host}\r\nx-router-dry-run: true\r\n"
+        line.sendall(head.encode() + b"content-length: 90\r\n\r\n{")
+        wait_for(lambda: bool(proxy.addons[0].own))
+    wait_for(lambda: not proxy.addons[0].own)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + QUIET_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
 
 
 # --- router.local ---------------------------------------------------------------------------
