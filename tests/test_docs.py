@@ -82,6 +82,9 @@ def test_options_of_commands_exist(path: Path) -> None:
     assert isinstance(main, click.Group)
     for name, rest in re.findall(r"\bpointsman ([a-z]+)([^`\n#]*)", path.read_text()):
         command = main.get_command(context, name)
+        if isinstance(command, click.Group) and (words := rest.split()):
+            command = command.get_command(context, words[0])
+            assert command is not None, f"pointsman {name}{rest}"
         if command is None or name == "run":
             continue
         known = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}

@@ -46,3 +46,14 @@ def test_another_one_on_path_is_not_meant(
 
 def test_without_a_launcher(environment: Path) -> None:
     assert paths.command() == f"'{environment}/python' -m pointsman"
+
+
+def test_what_can_be_made_again_has_a_place_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POINTSMAN_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert paths.cache_dir() == Path("/somewhere/pointsman")
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
+    assert paths.cache_dir() == Path.home() / ".cache" / "pointsman"
+    monkeypatch.setenv("POINTSMAN_HOME", "/home/of/pointsman")
+    assert paths.cache_dir() == Path("/home/of/pointsman/cache")

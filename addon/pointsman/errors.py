@@ -51,3 +51,7 @@ class ConfigError(PointsmanError):
 
 class StoreError(PointsmanError):
     """The database cannot be opened, migrated, or written."""
+
+
+class DataError(PointsmanError):
+    """A file of training or evaluation data is wrong; names file, line and column."""

@@ -49,6 +49,16 @@ def data_dir() -> Path:
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "pointsman"
 
 
+def cache_dir() -> Path:
+    """Directory of what can be made again; not created here. Below `POINTSMAN_HOME` if that is set."""
+    if home := os.environ.get("POINTSMAN_HOME"):
+        return Path(home).expanduser() / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "Pointsman"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "pointsman"
+
+
 def default_database() -> Path:
     """The store's file unless `router_db` says otherwise."""
     return data_dir() / "pointsman.sqlite"

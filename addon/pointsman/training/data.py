@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from pointsman.errors import DataError
+from pointsman.training import files
+
 Floats = npt.NDArray[np.float64]
+Scores = dict[str, dict[str, dict[int, tuple[float, float]]]]  # source → model → prompt → (score, USD)
 
 # Pools with scores of the same models on the same prompts. bfcl's results have no stated licence: it is
 # evaluated, and nothing that ships is derived from it. routellm_mtbench has no costs.
@@ -25,7 +25,6 @@ POOLS = {
     "bfcl": ("bfcl",),
 }
 NOT_SHIPPABLE = frozenset({"bfcl"})
-AGENTIC = "swebench_pro"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Prompt:
     category: str
     text: str
     train: bool
-    agent: bool  # from agent_prompts: coding and agent work, without scores
+    agent: bool  # of a source that nobody scored: in the shipped data coding and agent work
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +59,10 @@ class Pool:
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     prompts: tuple[Prompt, ...]
-    scores: dict[str, dict[str, dict[int, tuple[float, float]]]]  # source → model → prompt → (score, USD)
-    prices: dict[str, tuple[float, float]]  # scored model → (input, output) in USD per million tokens
+    scores: Scores
+    prices: dict[str, tuple[float, float]]  # model → (input, output) in USD per million tokens
     leaderboards: dict[tuple[str, str], float]  # (benchmark, model as printed) → mean of its rows
+    providers: dict[str, str] = field(default_factory=dict)
 
     def pool(self, name: str, *, train: bool = True) -> Pool:
         """A pool's train rows (or its test rows, which are for reporting only)."""
@@ -81,52 +81,89 @@ class Data:
 
 
 def load(directory: Path) -> Data:
-    """Read the data directory; raises OSError or KeyError if it is another one."""
-    prompts = tuple(read_prompts(directory))
-    index = {prompt.id: at for at, prompt in enumerate(prompts) if not prompt.agent}
-    scores: dict[str, dict[str, dict[int, tuple[float, float]]]] = {}
-    for row in _csv(directory / "scores.csv.gz"):
-        at = index[row["id"]]
-        cells = scores.setdefault(prompts[at].source, {}).setdefault(row["model"], {})
-        cells[at] = float(row["score"]), float(row["cost_usd"]) if row["cost_usd"] else np.nan
-    boards = _leaderboards(directory / "leaderboards.csv") | _agentic(directory / "agentic_outcomes.csv.gz")
-    return Data(prompts, scores, _prices(directory / "models.csv"), boards)
+    """Read a directory that holds all files under their usual names. Raises DataError."""
+    return read(
+        [directory / "agent_prompts.jsonl.gz", directory / "prompts.jsonl.gz"],
+        [directory / "scores.csv.gz"],
+        [directory / "models.csv"],
+        [directory / "leaderboards.csv", directory / "agentic_outcomes.csv.gz"],
+    )
 
 
-def read_prompts(directory: Path) -> Iterator[Prompt]:
-    for name, agent in (("agent_prompts.jsonl.gz", True), ("prompts.jsonl.gz", False)):
-        with gzip.open(directory / name, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                train = row.get("split", "train") == "train"
-                yield Prompt(row["id"], row["source"], row["category"], row["text"], train, agent)
+def read(
+    prompts: Sequence[Path], scores: Sequence[Path], models: Sequence[Path], leaderboards: Sequence[Path]
+) -> Data:
+    """Read prompts, scores of models on them, prices, and aggregate results: see docs/training.md.
+
+    Raises DataError, which names file, line and column.
+    """
+    listed = [prompt for path in prompts for prompt in read_prompts(path)]
+    index: dict[str, int] = {}
+    for at, prompt in enumerate(listed):
+        if index.setdefault(prompt.id, at) != at:
+            raise DataError(f"{', '.join(map(str, prompts))}: the id {prompt.id} stands there twice")
+    cells: Scores = {}
+    for path in scores:
+        for line in files.rows(path, "id", "model", "score"):
+            _add_score(cells, line, index, listed)
+    known = tuple(replace(prompt, agent=prompt.source not in cells) for prompt in listed)
+    prices, providers = _models(models)
+    return Data(known, cells, prices, _leaderboards(leaderboards), providers)
 
 
-def _prices(path: Path) -> dict[str, tuple[float, float]]:
-    return {
-        row["model"]: (float(row["input_usd_per_mtok"]), float(row["output_usd_per_mtok"]))
-        for row in _csv(path)
-        if row["input_usd_per_mtok"] and row["output_usd_per_mtok"]
-    }
+def read_prompts(path: Path) -> Iterator[Prompt]:
+    """The prompts of one file of JSON lines: `text`, and optionally `id`, `source`, `category`, `split`."""
+    for number, row in files.objects(path):
+        text = files.member(path, number, row, "text")
+        split = files.member(path, number, row, "split", "train")
+        if split not in ("train", "test"):
+            raise DataError(f"{path}: line {number}: member split: must be train or test, not {split!r}")
+        yield Prompt(
+            files.member(path, number, row, "id", f"{path.name}:{number}"),
+            files.member(path, number, row, "source", path.name.split(".")[0]),
+            files.member(path, number, row, "category", "-"),
+            text,
+            split == "train",
+            False,
+        )
 
 
-def _leaderboards(path: Path) -> dict[tuple[str, str], float]:
+def _add_score(cells: Scores, line: files.Line, index: Mapping[str, int], prompts: Sequence[Prompt]) -> None:
+    at = index.get(line.text("id"))
+    if at is None:
+        raise line.wrong("id", f"no prompt has the id {line.text('id')!r}")
+    column = cells.setdefault(prompts[at].source, {}).setdefault(line.text("model"), {})
+    if at in column:
+        raise line.wrong("model", f"{line.text('model')} has a score for {line.text('id')} already")
+    usd = line.number_or_none("cost_usd")
+    column[at] = line.figure("score", 0.0, 1.0), np.nan if usd is None else usd
+
+
+def _models(paths: Sequence[Path]) -> tuple[dict[str, tuple[float, float]], dict[str, str]]:
+    """({model: prices}, {model: provider}), each of those that state it."""
+    prices: dict[str, tuple[float, float]] = {}
+    providers: dict[str, str] = {}
+    seen: set[str] = set()
+    for path in paths:
+        for line in files.rows(path, "model"):
+            name = line.text("model")
+            if name in seen:
+                raise line.wrong("model", f"{name} stands there twice")
+            seen.add(name)
+            given, made = (line.number_or_none(f"{way}_usd_per_mtok") for way in ("input", "output"))
+            if given is not None and made is not None:
+                prices[name] = given, made
+            if provider := line.cells.get("provider", "").strip():
+                providers[name] = provider
+    return prices, providers
+
+
+def _leaderboards(paths: Sequence[Path]) -> dict[tuple[str, str], float]:
+    """{(benchmark, model): mean}. A row is one result, of a whole benchmark or of one of its tasks."""
     cells: dict[tuple[str, str], list[float]] = {}
-    for row in _csv(path):
-        cells.setdefault((row["benchmark"], row["model"]), []).append(float(row["score"]))
+    for path in paths:
+        for line in files.rows(path, ("benchmark", "source"), "model", ("score", "resolved")):
+            benchmark = line.text("benchmark" if "benchmark" in line.cells else "source")
+            score = line.figure("score" if "score" in line.cells else "resolved", 0.0, 1.0)
+            cells.setdefault((benchmark, line.text("model")), []).append(score)
     return {key: float(np.mean(values)) for key, values in cells.items()}
-
-
-def _agentic(path: Path) -> dict[tuple[str, str], float]:
-    """SWE-bench Pro as one benchmark more, by model. The other runs in the file may not be shipped from."""
-    cells: dict[str, list[float]] = {}
-    for row in _csv(path):
-        if row["source"] == AGENTIC:
-            cells.setdefault(row["model"], []).append(float(row["resolved"]))
-    return {(AGENTIC, model): float(np.mean(values)) for model, values in cells.items()}
-
-
-def _csv(path: Path) -> Iterator[dict[str, str]]:
-    data = path.read_bytes()
-    text = gzip.decompress(data) if path.suffix == ".gz" else data
-    yield from csv.DictReader(io.StringIO(text.decode("utf-8"), newline=""))

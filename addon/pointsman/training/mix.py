@@ -3,37 +3,87 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pointsman.scoring.bundle import Bundle
 from pointsman.scoring.cluster import score
-from pointsman.training.vectors import Vectors
-from pointsman.values import Model
+from pointsman.scoring.knobs import Knobs
+from pointsman.values import Model, Prices
 
 OUTPUT_WEIGHT = 0.25  # of the output price, where prices are compared
 
+Vectors = npt.NDArray[np.floating[Any]]
+
+
+def rows(bundle: Bundle, catalogue: Mapping[str, Model]) -> dict[str, Model]:
+    """Every model of the bundle: the catalogue's row, or what the bundle says of provider and price."""
+    return {
+        name: catalogue.get(name) or Model(name, bundle.providers[name], _prices(bundle, at))
+        for at, name in enumerate(bundle.models)
+    }
+
+
+def _prices(bundle: Bundle, at: int) -> Prices:
+    """In USD per million tokens; a v1 bundle has none."""
+    known = {name: float(values[at]) * 1000 for name, values in bundle.axes.items()}
+    given, made = (known.get(name, np.nan) for name in ("input_per_1k_usd", "output_per_1k_usd"))
+    return Prices(None if np.isnan(given) else given, None if np.isnan(made) else made)
+
+
+def families(bundle: Bundle) -> dict[str, list[str]]:
+    """{provider: its models} of providers with two models and more: among fewer nothing is chosen."""
+    found: dict[str, list[str]] = {}
+    for model in bundle.models:
+        found.setdefault(bundle.providers[model], []).append(model)
+    return {provider: models for provider, models in sorted(found.items()) if len(models) > 1}
+
 
 def strongest(bundle: Bundle, catalogue: Mapping[str, Model], family: str) -> str:
-    """The model of a family with the highest quality tier, then quality; opt-in ones left out."""
-    assert bundle.quality is not None
-    mean = dict(zip(bundle.models, bundle.quality.mean(axis=0).tolist(), strict=True))
-    own = [m for m in bundle.models if bundle.providers[m] == family and not catalogue[m].opt_in]
-    return max(own, key=lambda m: (catalogue[m].quality_tier or 0, mean[m]))
+    """The model of a family with the highest quality tier, then quality; opt-in ones left out if possible."""
+    known = rows(bundle, catalogue)
+    table = bundle.quality if bundle.quality is not None else bundle.rankings
+    assert table is not None  # a bundle has one of the two
+    mean = dict(zip(bundle.models, table.mean(axis=0).tolist(), strict=True))
+    own = [m for m in bundle.models if bundle.providers[m] == family]
+    usual = [m for m in own if not known[m].opt_in]
+    return max(usual or own, key=lambda m: (known[m].quality_tier or 0, mean[m]))
 
 
-def mix(bundle: Bundle, catalogue: Mapping[str, Model], vectors: Vectors, requested: str) -> dict[str, float]:
-    """{model: share} of main turns that ask for `requested`, most frequent first.
+def choices(
+    bundle: Bundle,
+    catalogue: Mapping[str, Model],
+    vectors: Vectors,
+    requested: str,
+    knobs: Knobs | None = None,
+) -> list[str]:
+    """The model [n] of main turns with `vectors` [n, dim] that ask for `requested`.
 
     As without any configuration: deployed is the family, eligible is what is not opt-in (unless asked
     for) and not priced above the requested model.
     """
+    known = rows(bundle, catalogue)
     family = tuple(m for m in bundle.models if bundle.providers[m] == bundle.providers[requested])
-    limit = _price(catalogue[requested])
-    eligible = [
-        m for m in family if m == requested or (not catalogue[m].opt_in and _price(catalogue[m]) <= limit)
-    ]
-    counts = Counter(score(bundle, v, deployed=family, eligible=eligible).model for v in vectors)
-    return {model: count / len(vectors) for model, count in counts.most_common()}
+    limit = _price(known[requested])
+    eligible = [m for m in family if m == requested or (not known[m].opt_in and _price(known[m]) <= limit)]
+    return [score(bundle, v, knobs, deployed=family, eligible=eligible).model for v in vectors]
+
+
+def shares(chosen: Sequence[str], weights: Sequence[float] | None = None) -> dict[str, float]:
+    """{model: its share of the choices}, most frequent first; `weights` [n] are 1 if not given."""
+    counts: Counter[str] = Counter()
+    for model, weight in zip(chosen, weights or [1.0] * len(chosen), strict=True):
+        counts[model] += weight  # type: ignore[assignment]  # a Counter of floats, see its documentation
+    total = sum(counts.values())
+    return {model: count / total for model, count in counts.most_common() if count}
+
+
+def mix(bundle: Bundle, catalogue: Mapping[str, Model], vectors: Vectors, requested: str) -> dict[str, float]:
+    """{model: share} of main turns that ask for `requested`, at the default knobs."""
+    return shares(choices(bundle, catalogue, vectors, requested))
 
 
 def _price(model: Model) -> float:
