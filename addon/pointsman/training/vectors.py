@@ -69,9 +69,9 @@ def _read(directory: Path) -> dict[str, Vectors]:
     known: dict[str, Vectors] = {}
     for path in sorted(directory.glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 keys, rows = stored["keys"].tolist(), stored["vectors"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
             continue
         if rows.dtype == np.float32 and rows.shape == (len(keys), EMBED_DIM):
             known.update(zip(keys, rows, strict=True))
