@@ -17,11 +17,13 @@ PACKAGE = ROOT / "addon" / "pointsman"
 ROWS: tuple[set[str], ...] = (
     {"values", "errors", "paths", "plain"},
     {"wire", "scoring", "embedding", "session", "store", "roots", "checks"},
-    {"asked", "catalogue", "surface", "upstream", "yaml_nodes"},
+    {"catalogue", "surface", "upstream", "yaml_nodes"},
     {"config_models", "switching", "trust"},
     {"clients", "probe"},
     {"config"},
     {"options"},
+    {"shelf"},
+    {"asked"},
     {"pipeline"},
     {"engine"},
     {"answer"},
@@ -39,7 +41,9 @@ UNLISTED = ROWS.index(set())
 ONLY = {
     "wire": set[str](),
     "scoring": set[str](),
-    "pipeline": {"asked", "scoring", "session", "switching", "embedding", "catalogue", "options", "config"},
+    "pipeline": {
+        "asked", "scoring", "session", "shelf", "switching", "embedding", "catalogue", "options", "config"
+    },
     "upstream": {"wire"},
 }
 

@@ -83,6 +83,19 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     }
 
 
+def test_bundles_are_a_list_or_words_with_commas(tmp_path: Path) -> None:
+    for text, bundles in (
+        ("bundles: all", ("all",)),
+        ("bundles: v0.1, v0.2", ("v0.1", "v0.2")),
+        ("bundles: [v0.1, latest]", ("v0.1", "latest")),
+        ("bundles: [mine/v1, 'v0.1, /srv/v2']", (f"{tmp_path}/mine/v1", "v0.1", "/srv/v2")),
+        ("bundles: []", ()),
+    ):
+        assert read(tmp_path, text).values["bundles"] == bundles
+    with pytest.raises(ConfigError, match=r"router\.yaml:1: bundles: must be a list"):
+        read(tmp_path, "bundles: {v0.1: yes}")
+
+
 def test_hosts_are_added_to_the_providers_own(tmp_path: Path) -> None:
     hosts = read(tmp_path, "hosts:\n  anthropic: [LLM.example.com, gw.example.com:8443]\n").hosts
     assert config.all_hosts(hosts, {"anthropic": ("llm.example.com",)})["anthropic"] == (
@@ -241,7 +254,7 @@ MISTAKES = [
     ("? [a]\n: 1", "1", "", "has a key that is not a plain word"),
     # Keys.
     ("\nmraker: text", "2", "mraker", "is not a known key here; did you mean marker?"),
-    ("zzz: text", "1", "zzz", "is not a known key here; known are enabled, db, bundle, marker"),
+    ("zzz: text", "1", "zzz", "is not a known key here; known are enabled, db, bundle, bundles, marker"),
     ("marker: text\nfail: open\nmarker: off", "3", "marker", "is given twice; it stands in line 1 already"),
     ("<<: {marker: text}", "1", "<<", "is not a known key here"),
     ("config: x", "1", "config", "is not a known key here"),

@@ -78,11 +78,11 @@ def test_an_installed_wheel_routes(python: Path, tmp_path: Path) -> None:
     program = """
 import runpy
 from types import SimpleNamespace
-from pointsman import engine, options, paths
+from pointsman import engine, options, paths, shelf
 assert paths.checkout() is None, paths.checkout()
 settings = options.build(SimpleNamespace())
 embedder = engine.open_embedder()
-bundle = engine.open_bundle(settings, embedder)
+bundle = shelf.open_shelf(settings, embedder).default
 from pointsman.scoring.cluster import score
 print(score(bundle, embedder.embed("write a parser")).model)
 print(len(runpy.run_path(str(paths.router_script()))["addons"]))

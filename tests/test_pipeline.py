@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +15,12 @@ import pytest
 import yaml
 from pointsman import options
 from pointsman.asked import Asked, read_asked
-from pointsman.errors import ClientError
+from pointsman.errors import BundleError, ClientError
 from pointsman.pipeline import Pipeline, Plan, Reason, Stamp, costs
 from pointsman.scoring import knobs
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.session import Sessions
+from pointsman.shelf import Shelf
 from pointsman.values import Credential, CredentialKind, Decision, Facts, Model, TurnKind, Usage
 from pointsman.wire import openai_chat
 from samples import FACTS
@@ -78,6 +81,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load_bundle(folder)
 
 
+def shelf_of(*bundles: Bundle) -> Shelf:
+    """The first is the default."""
+    return Shelf(bundles[0], {bundle.version: bundle for bundle in bundles})
+
+
 @pytest.fixture
 def make(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A pipeline with the given options, and the text of a router.yaml if there is one."""
@@ -90,7 +98,7 @@ def make(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
             path.write_text(config)
             given["config"] = str(path)
         opts = SimpleNamespace(**{f"router_{name}": value for name, value in given.items()})
-        return Pipeline(options.build(opts), bundle, Sessions(60, lambda: 0.0))
+        return Pipeline(options.build(opts), shelf_of(bundle), Sessions(60, lambda: 0.0))
 
     return made
 
@@ -545,7 +553,7 @@ PRESETS = {
 
 def test_a_preset_stands_between_the_route_and_the_clients_own_knobs(make: Any, bundle: Bundle) -> None:
     pipeline = make("routes:\n  - {name: best, knobs: {alpha: 1, expected_output_tokens: 7}}\n")
-    pipeline = replace(pipeline, bundle=replace(bundle, presets=PRESETS))
+    pipeline = replace(pipeline, shelf=shelf_of(replace(bundle, presets=PRESETS)))
     named = {"x-router-preset": " economy "}
     cheap = decide(pipeline, vector=HARD, asked=read_asked(named))
     assert (cheap.served_model, cheap.knobs["preset"]) == ("claude-haiku-4-5", "economy")
@@ -559,7 +567,7 @@ def test_a_preset_stands_between_the_route_and_the_clients_own_knobs(make: Any, 
 
 @pytest.mark.parametrize("facts", [FACTS, replace(FACTS, turn=TurnKind.TITLE)], ids=["scored", "passes"])
 def test_an_unknown_preset_names_the_known_ones(make: Any, bundle: Bundle, facts: Facts) -> None:
-    pipeline = replace(make(), bundle=replace(bundle, presets=PRESETS))
+    pipeline = replace(make(), shelf=shelf_of(replace(bundle, presets=PRESETS)))
     with pytest.raises(ClientError, match="'Economy' is no preset of bundle v1; there are: economy, quality"):
         decide(pipeline, facts, asked=read_asked({"x-router-preset": "Economy"}))
     with pytest.raises(ClientError, match="there are: none"):
@@ -579,6 +587,87 @@ def test_a_quality_bias_turns_the_decision_and_is_told(make: Any) -> None:
     assert cheap.knobs_hash == replace(pipeline.bundle.defaults, alpha=(0.0, 0.0)).hash
     alpha = decide(pipeline, vector=HARD, asked=read_asked({"x-router-alpha": "0.5"}))
     assert (alpha.knobs["alpha"], "quality_bias" in alpha.knobs) == (0.5, False)
+
+
+# --- several bundles --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def turned(bundle: Bundle) -> Bundle:
+    """Another version, which holds the clusters to be the other way round and has a preset of its own."""
+    assert bundle.quality is not None
+    presets = {"lavish": knobs.Overrides(alpha=1.0)}
+    return replace(bundle, version="v2", quality=bundle.quality[::-1].copy(), presets=presets)
+
+
+def test_a_request_may_name_another_bundle_that_is_loaded(make: Any, bundle: Bundle, turned: Bundle) -> None:
+    pipeline = replace(make(), shelf=shelf_of(bundle, turned))
+    for name in ("v1", " ", " v2 "):
+        decision = decide(pipeline, asked=read_asked({"x-router-bundle": name}))
+        assert (decision.bundle, decision.warnings) == (name.strip() or "v1", ())
+    assert decide(pipeline, vector=HARD).served_model == "claude-opus-4-8"
+    other = decide(pipeline, vector=HARD, asked=read_asked({"x-router-bundle": "v2"}))
+    assert (other.served_model, other.bundle) == ("claude-haiku-4-5", "v2")
+    asked = read_asked({"x-router-bundle": "v2", "x-router-preset": "lavish"})
+    assert decide(pipeline, asked=asked).knobs["preset"] == "lavish"
+    with pytest.raises(ClientError, match="'lavish' is no preset of bundle v1"):
+        decide(pipeline, asked=read_asked({"x-router-preset": "lavish"}))
+
+
+@pytest.mark.parametrize("name", ["v3", "v1/../v1", "latest", "\u00e9" * 500])
+@pytest.mark.parametrize("facts", [FACTS, replace(FACTS, turn=TurnKind.TITLE)], ids=["scored", "passes"])
+def test_a_bundle_that_is_not_loaded_is_a_warning_and_the_default(
+    make: Any, bundle: Bundle, turned: Bundle, facts: Facts, name: str
+) -> None:
+    pipeline = replace(make(), shelf=shelf_of(bundle, turned))
+    asked = read_asked({"x-router-bundle": name})
+    decision = decide(pipeline, facts, asked=asked)
+    assert decision == replace(decide(pipeline, facts), warnings=decision.warnings)
+    (warning,) = decision.warnings
+    assert warning.startswith("x-router-bundle: ") and "so v1 was used; loaded: v1, v2" in warning
+    assert warning.isascii() and len(warning) < 700
+    plan = pipeline.plan(facts, KEY, asked, fits)
+    assert pipeline.give_up(plan, fits, STAMP).warnings == decision.warnings
+
+
+def test_knobs_of_another_length_are_the_bundles_fault_and_no_clients(make: Any, bundle: Bundle) -> None:
+    """What no bundle on disk can have: it is checked when it is loaded."""
+    broken = replace(bundle, defaults=knobs.Knobs((0.5, 0.5, 0.5)))
+    pipeline = replace(make(), shelf=shelf_of(broken))
+    for headers in ({}, {"x-router-alpha": "0.5"}, {"x-router-quality-bias": "0.5"}):
+        with pytest.raises(BundleError, match="3 values for 2 clusters") as caught:
+            decide(pipeline, asked=read_asked(headers))
+        assert not isinstance(caught.value, ClientError)
+
+
+def test_64_requests_at_once_do_not_see_each_others_overrides(
+    make: Any, bundle: Bundle, turned: Bundle
+) -> None:
+    """Alone and among 63 others, through one pipeline and the caches behind it, each decides the same."""
+    pipeline = replace(make(), shelf=shelf_of(bundle, replace(turned, presets=PRESETS)))
+    headers: list[dict[str, str]] = []
+    for weight in (str(number / 16) for number in range(16)):
+        headers += [
+            {"x-router-alpha": weight},
+            {"x-router-quality-bias": weight, "x-router-bundle": "v2", "x-router-output-cost-ratio": "0.1"},
+            {"x-router-preset": "economy", "x-router-bundle": "v2", "x-router-output-cost-ratio": weight},
+            {"x-router-alpha": "0", "x-router-speed-weight": weight, "x-router-expected-output-tokens": "9"},
+        ]
+    asked = [read_asked(given) for given in headers]
+    alone = [decide(pipeline, vector=HARD, asked=one) for one in asked]
+    assert len({(decision.bundle, decision.knobs_hash) for decision in alone}) == 64
+    plain = decide(pipeline, vector=HARD)
+    together = threading.Barrier(64)
+
+    def one(number: int) -> list[Decision]:
+        together.wait(10)
+        return [decide(pipeline, vector=HARD, asked=asked[(number + step) % 64]) for step in range(8)]
+
+    with ThreadPoolExecutor(64) as pool:
+        for number, decisions in enumerate(pool.map(one, range(64))):
+            assert decisions == [alone[(number + step) % 64] for step in range(8)]
+    assert decide(pipeline, vector=HARD) == plain
+    assert plain.knobs_hash == bundle.defaults.hash
 
 
 # --- failure ----------------------------------------------------------------------------------

@@ -274,6 +274,8 @@ class Pointsman:
         asked, served = decision.requested_model, decision.served_model
         arrow = served if served == asked else f"{asked} → {served}"
         log.info("%s · %s · %.1f ms · %s", arrow, decision.reason, decision.decide_ms, decision.id)
+        for warning in engine.unsaid(decision.warnings):
+            log.warning("%s (decision %s)", warning, decision.id)
         flow.comment = f"{arrow} · {decision.reason}"
         self.routes[flow.id] = Route(action.outgoing(decision), action.may_retry)
 

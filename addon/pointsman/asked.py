@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pointsman.errors import ClientError
 from pointsman.scoring import knobs
 from pointsman.scoring.bundle import Bundle
+from pointsman.shelf import Shelf
 
 HEADER_PREFIXES = ("x-router-", "x-weave-routing-")
 """Request headers that are for the router: they never go upstream."""
@@ -22,7 +23,21 @@ class Asked:
     overrides: knobs.Overrides = knobs.NOTHING
     model: str = ""
     marker: str = ""
+    bundle: str = ""  # the version to score with
     preset: str = ""  # one of the bundle's
+
+    def bundle_of(self, shelf: Shelf) -> tuple[Bundle, tuple[str, ...]]:
+        """The bundle to score with; what is not loaded is the default one, and a warning."""
+        if not self.bundle:
+            return shelf.default, ()
+        if found := shelf.named.get(self.bundle):
+            return found, ()
+        loaded = ", ".join(sorted({bundle.version for bundle in shelf.named.values()}))
+        warning = (
+            f"x-router-bundle: {self.bundle[:80]!a} is not loaded, so {shelf.default.version} was used; "
+            f"loaded: {loaded} (router_bundles says which)"
+        )
+        return shelf.default, (warning,)
 
     def preset_of(self, bundle: Bundle) -> tuple[knobs.Layer, ...]:
         """The preset's knobs, nothing where none is asked for. Raises ClientError for an unknown one."""
@@ -50,5 +65,6 @@ def read_asked(headers: Mapping[str, str]) -> Asked:
         overrides=knobs.parse(headers),
         model=headers.get("x-router-model", "").strip(),
         marker=marker,
+        bundle=headers.get("x-router-bundle", "").strip(),
         preset=headers.get("x-router-preset", "").strip(),
     )

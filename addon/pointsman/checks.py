@@ -86,6 +86,15 @@ class Word:
         raise ValueError(f"must be {listed(self.words)}, not {_shown(value)}")
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Names or paths, separated by commas."""
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        parts = (part.strip() for part in Text().read(value).split(","))
+        return tuple(Place().read(part) for part in parts if part)
+
+
 def listed(words: Sequence[str]) -> str:
     """`a, b or c`."""
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))

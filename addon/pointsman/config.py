@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pointsman import yaml_nodes
 from pointsman.catalogue import Catalogue, spellings
-from pointsman.checks import Flag, Number, Rule, Text, Word
+from pointsman.checks import Flag, Number, Places, Rule, Text, Word
 from pointsman.config_models import read_models
 from pointsman.errors import ConfigError
 from pointsman.scoring.knobs import (
@@ -125,11 +125,16 @@ def read(path: Path | None, scalars: Mapping[str, Rule], catalogue: Catalogue) -
 
 
 def _setting(value: Value, rule: Rule) -> Any:
+    """Paths are relative to the file, not to wherever the proxy was started."""
+    if isinstance(rule, Places):
+        return tuple(_beside(value, name) for item in value.items() for name in item.read(rule))
     setting = value.read(rule)
-    if value.key == "db" or (value.key == "bundle" and os.sep in setting):
-        # Relative to the file, not to wherever the proxy was started.
-        setting = str(Path(value.file).parent / Path(setting).expanduser()) if setting else setting
-    return setting
+    return _beside(value, setting) if value.key in ("db", "bundle") else setting
+
+
+def _beside(value: Value, name: str) -> str:
+    is_path = os.sep in name or (name and value.key == "db")
+    return str(Path(value.file).parent / Path(name).expanduser()) if is_path else name
 
 
 # --- hosts --------------------------------------------------------------------------------

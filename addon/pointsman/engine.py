@@ -6,23 +6,22 @@ new pipeline first and only then takes the place of the old one.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pointsman import paths
 from pointsman.embedding import Embedder
-from pointsman.errors import BundleError, ClientError, ConfigError
+from pointsman.errors import BundleError
 from pointsman.options import Settings
 from pointsman.pipeline import Pipeline, Plan
-from pointsman.scoring import bundle as bundles
-from pointsman.scoring import dial
 from pointsman.session import DEFAULT_LIMIT, Sessions, account_of
+from pointsman.shelf import check, open_shelf
 from pointsman.store import Store
 from pointsman.surface import Surface, surfaces
 from pointsman.values import Decision
+
+MOST_SAID = 100  # different warnings: clients can make up as many as they like
 
 
 class Engine:
@@ -33,15 +32,15 @@ class Engine:
         self.embedder = embedder
         self.store = store
         self.salt = store.salt()
+        self._said: set[str] = set()
 
     @classmethod
     def open(cls, settings: Settings) -> Engine:
         """Raises ConfigError, BundleError or StoreError."""
         embedder = open_embedder()
-        bundle = open_bundle(settings, embedder)
-        check_routes(settings, bundle)
-        store = Store(settings.db)
         sessions = Sessions(settings.session_ttl_s, time.monotonic)
+        pipeline = build_pipeline(settings, embedder, sessions)
+        store = Store(settings.db)
         now = time.time()
         since = now - settings.session_ttl_s
         rows = store.load_sessions(DEFAULT_LIMIT, since)
@@ -50,18 +49,18 @@ class Engine:
         )
         for row in reversed(store.load_answers(DEFAULT_LIMIT, since)):
             sessions.answered(account_of(row.credential_fingerprint, row.host), row.message_id, row.session)
-        return cls(Pipeline(settings, bundle, sessions), embedder, store)
+        return cls(pipeline, embedder, store)
 
     def with_settings(self, settings: Settings) -> Engine:
         """An engine with new settings; store and sessions go on. Raises, and then nothing has changed."""
-        bundle = self.pipeline.bundle
-        if settings.bundle != self.settings.bundle:
-            bundle = open_bundle(settings, self.embedder)
-        check_routes(settings, bundle)
+        shelf, old = self.pipeline.shelf, self.settings
+        if (settings.bundle, settings.bundles) != (old.bundle, old.bundles):
+            shelf = open_shelf(settings, self.embedder)
+        check(settings, shelf)
         if settings.db != self.settings.db:
             settings = replace(settings, db=self.settings.db)
         sessions = self.pipeline.sessions.lasting(settings.session_ttl_s)
-        return Engine(Pipeline(settings, bundle, sessions), self.embedder, self.store)
+        return Engine(Pipeline(settings, shelf, sessions), self.embedder, self.store)
 
     @property
     def settings(self) -> Settings:
@@ -89,6 +88,12 @@ class Engine:
             return "off"  # a person has read it where the tool loop began
         return mode if mode in modes else "off"
 
+    def unsaid(self, warnings: Iterable[str]) -> list[str]:
+        """Of the warnings on a decision those that the log has not heard yet; each once, and not too many."""
+        new = [warning for warning in warnings if warning not in self._said][: MOST_SAID - len(self._said)]
+        self._said.update(new)
+        return new
+
     def close(self) -> None:
         self.store.close()
 
@@ -100,20 +105,8 @@ def open_embedder() -> Embedder:
         raise BundleError(str(error)) from error
 
 
-def open_bundle(settings: Settings, embedder: Embedder) -> bundles.Bundle:
-    """The bundle that the settings name: a directory, a version, or "" for the latest."""
-    named = settings.bundle.strip()
-    if "/" in named or os.sep in named:
-        directory = Path(named).expanduser()
-    else:
-        directory = bundles.resolve(paths.bundles_dir(), named)
-    return bundles.load_bundle(directory, embedder=(embedder.id, embedder.dim))
-
-
-def check_routes(settings: Settings, bundle: bundles.Bundle) -> None:
-    """Raises ConfigError for a route whose knobs do not go with the bundle's: no request could use it."""
-    for route in settings.routes:
-        try:
-            dial.effective(bundle, route.knobs, prefix="the route's ")
-        except ClientError as error:
-            raise ConfigError(str(error), file=str(settings.config), key=f"{route.name}: knobs") from error
+def build_pipeline(settings: Settings, embedder: Embedder, sessions: Sessions) -> Pipeline:
+    """What decides, with all its bundles. Raises BundleError or ConfigError."""
+    shelf = open_shelf(settings, embedder)
+    check(settings, shelf)
+    return Pipeline(settings, shelf, sessions)

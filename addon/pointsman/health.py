@@ -16,10 +16,12 @@ from cryptography import x509
 
 from pointsman import clients, engine, options, paths, probe, trust
 from pointsman.embedding import Embedder
-from pointsman.errors import ConfigError, PointsmanError
+from pointsman.errors import BundleError, ConfigError, PointsmanError
 from pointsman.options import Settings
 from pointsman.scoring.bundle import Bundle
 from pointsman.scoring.inert import dormant_knobs, inert_knobs
+from pointsman.shelf import check as check_shelf
+from pointsman.shelf import open_shelf
 from pointsman.store import Store
 
 OK, NOTE, WARN, FAIL, SKIP = "ok", "note", "warn", "fail", "skip"
@@ -239,13 +241,17 @@ def routing(settings: Settings | None) -> Iterator[Check]:
         yield Check("bundle", SKIP, "needs the encoder and a valid configuration")
         return
     try:
-        bundle = engine.open_bundle(settings, embedder)
+        shelf = open_shelf(settings, embedder)
     except PointsmanError as error:
         yield Check("bundle", FAIL, str(error), "name another one with router_bundle, or restore bundles/")
         return
-    yield Check("bundle", OK, f"{bundle.version}: {len(bundle.models)} models, {bundle.k} clusters")
+    bundle = shelf.default
+    others = f"; on request {', '.join(other.version for other in shelf.others)}" if shelf.others else ""
+    yield Check("bundle", OK, f"{bundle.version}: {len(bundle.models)} models, {bundle.k} clusters{others}")
     try:
-        engine.check_routes(settings, bundle)
+        check_shelf(settings, shelf)
+    except BundleError as error:
+        yield Check("catalogue", FAIL, str(error), "mend it; the proxy would not start")
     except ConfigError as error:
         yield Check("routes", FAIL, str(error), "mend it; the proxy would not start")
     yield knobs(bundle)

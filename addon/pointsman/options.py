@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from pointsman import config, paths
 from pointsman.catalogue import Catalogue
-from pointsman.checks import Flag, Number, Place, Rule, Text, Word
+from pointsman.checks import Flag, Number, Place, Places, Rule, Text, Word
 from pointsman.config import Route
 from pointsman.errors import ConfigError
 from pointsman.yaml_nodes import suggestion
@@ -85,6 +85,12 @@ SCALARS: Final = (
         Place(),
     ),
     Option(
+        "bundles", str, "",
+        "Bundles that are loaded beside router_bundle, for requests that name one with x-router-bundle: all, "
+        "latest, or versions and directories, separated by commas.",
+        Places(),
+    ),
+    Option(
         "marker", str, "auto",
         "How an answer shows which model wrote it. auto is text, but comment where a text would do harm: "
         "with Anthropic's thinking, and for Claude Code. A request header x-router-marker wins.",
@@ -146,6 +152,7 @@ class Settings:
     enabled: bool
     db: Path
     bundle: str
+    bundles: tuple[str, ...]
     marker: str
     fail: str
     max_price_ratio: float

@@ -29,6 +29,7 @@ from pointsman.options import Route, Settings
 from pointsman.scoring import cluster, dial, knobs
 from pointsman.scoring.bundle import Bundle
 from pointsman.session import Session, Sessions, account_of, hint_hash, session_key
+from pointsman.shelf import Shelf
 from pointsman.switching import switch_gain_usd
 from pointsman.values import Candidate, Credential, CredentialKind, Decision, Facts, Model
 
@@ -89,6 +90,8 @@ class Plan:
     previous: Session | None
     requested: Model | None
     route: Route | None
+    bundle: Bundle
+    warnings: tuple[str, ...] = ()
     settled: Settled | None = None
     candidates: tuple[Candidate, ...] = ()
     deployed: tuple[str, ...] = ()
@@ -105,8 +108,13 @@ class Pipeline:
     """Everything that decisions are made with. Replaced as a whole when the configuration changes."""
 
     settings: Settings
-    bundle: Bundle
+    shelf: Shelf
     sessions: Sessions
+
+    @property
+    def bundle(self) -> Bundle:
+        """The default one."""
+        return self.shelf.default
 
     def plan(
         self, facts: Facts, credential: Credential, asked: Asked, ineligible: Ineligible, host: str = ""
@@ -120,6 +128,7 @@ class Pipeline:
             facts = replace(facts, thinking_default=requested.capabilities.get("thinking_default"))
         ineligible = _unless_bound(ineligible, requested)
         route = next((route for route in self.settings.routes if route.matches(facts)), None)
+        bundle, warnings = asked.bundle_of(self.shelf)
         plan = Plan(
             facts=facts,
             credential=credential,
@@ -129,7 +138,9 @@ class Pipeline:
             previous=self.sessions.get(key),
             requested=requested,
             route=route,
-            layers=self._layers(route, asked),
+            bundle=bundle,
+            warnings=warnings,
+            layers=((("the route's ", route.knobs),) if route else ()) + asked.preset_of(bundle),
         )
         if settled := self._forced(plan, ineligible) or self._passes_through(plan, ineligible):
             return replace(plan, settled=settled)
@@ -137,11 +148,6 @@ class Pipeline:
         if facts.tool_loop:
             return replace(plan, settled=self._goes_on(plan, ineligible))
         return self._candidates(plan, requested, ineligible)
-
-    def _layers(self, route: Route | None, asked: Asked) -> tuple[knobs.Layer, ...]:
-        """Who has a say in the knobs between the bundle and the client's own, the weakest first."""
-        layers: tuple[knobs.Layer, ...] = (("the route's ", route.knobs),) if route else ()
-        return layers + asked.preset_of(self.bundle)
 
     def _forced(self, plan: Plan, ineligible: Ineligible) -> Settled | None:
         if not self.settings.enabled:
@@ -215,7 +221,7 @@ class Pipeline:
             reason = Reason.BACKGROUND
         elif facts.endpoint == "count_tokens":
             return Settled(self._goes_on(plan, ineligible).model, "passthrough", Reason.COUNT)
-        elif plan.requested.name not in self.bundle.models:
+        elif plan.requested.name not in plan.bundle.models:
             reason = Reason.NOT_SCORED
         return Settled(facts.requested_model, "passthrough", reason) if reason else None
 
@@ -263,7 +269,7 @@ class Pipeline:
         """What is normalised over: the provider's models, or the route's where it names candidates."""
         wanted = plan.route.allows if plan.route else None
         models = []
-        for name in self.bundle.models:
+        for name in plan.bundle.models:
             model = self.settings.catalogue.rows.get(name)
             if model is None or model.provider != requested.provider:
                 continue
@@ -309,7 +315,7 @@ class Pipeline:
             )
         assert vector is not None and plan.requested is not None
         weights = self._knobs(plan)
-        scored = cluster.score(self.bundle, vector, weights, deployed=plan.deployed, eligible=plan.eligible)
+        scored = cluster.score(plan.bundle, vector, weights, deployed=plan.deployed, eligible=plan.eligible)
         best = self.settings.catalogue.resolve(scored.model)
         assert best is not None
         kept = self._kept(plan, best, weights.expected_output_tokens)
@@ -319,7 +325,7 @@ class Pipeline:
             strategy="sticky" if kept else "cluster",
             reason=(Reason.KEEPS_CACHE if kept else Reason.CLUSTER).value,
             detail=f"{best.name} was best for this prompt" if kept else "",
-            bundle=self.bundle.version,
+            bundle=plan.bundle.version,
             knobs=weights.as_log() | self._turned(plan),
             knobs_hash=weights.hash,
             clusters=scored.clusters,
@@ -352,7 +358,7 @@ class Pipeline:
 
     def _knobs(self, plan: Plan) -> knobs.Knobs:
         return dial.effective(
-            self.bundle,
+            plan.bundle,
             plan.asked.overrides,
             below=plan.layers,
             deployed=plan.deployed,
@@ -388,6 +394,7 @@ class Pipeline:
             reason="",
             route=plan.route.name if plan.route else "",
             candidates=plan.candidates,
+            warnings=plan.warnings,
             tool_loop=facts.tool_loop,
             retry_count=facts.retry_count,
             message_count=facts.message_count,

@@ -13,10 +13,9 @@ from pointsman.action import Action
 from pointsman.cli._recorded import Recorded
 from pointsman.dry_run import Asking, request_of, surface_of
 from pointsman.embedding import Vector
-from pointsman.engine import Engine, check_routes, open_bundle, open_embedder
+from pointsman.engine import Engine, build_pipeline, open_embedder
 from pointsman.errors import BodyError, ClientError
 from pointsman.options import Settings
-from pointsman.pipeline import Pipeline
 from pointsman.scoring.knobs import BIAS, PREFIXES
 from pointsman.session import Sessions
 from pointsman.store import Store
@@ -57,16 +56,14 @@ class Replay:
 
     def __init__(self, settings: Settings) -> None:
         embedder = open_embedder()
-        bundle = open_bundle(settings, embedder)
-        check_routes(settings, bundle)
         self._now = 0.0
         sessions = Sessions(settings.session_ttl_s, lambda: self._now)
-        self._engine = Engine(Pipeline(settings, bundle, sessions), embedder, _Nowhere())
+        self._engine = Engine(build_pipeline(settings, embedder, sessions), embedder, _Nowhere())
         self._conversations: dict[str, int] = {}
 
     @property
     def bundle(self) -> str:
-        """The version of the bundle in use."""
+        """The version of the default bundle."""
         return self._engine.pipeline.bundle.version
 
     def all(self, requests: Iterable[Recorded], knobs: dict[str, str] | None = None) -> Iterator[Replayed]:
