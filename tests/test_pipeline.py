@@ -630,7 +630,7 @@ def test_a_bundle_that_is_not_loaded_is_a_warning_and_the_default(
     assert pipeline.give_up(plan, fits, STAMP).warnings == decision.warnings
 
 
-def test_knobs_of_another_length_are_the_bundles_fault_and_no_clients(make: Any, bundle: Bundle) -> None:
+def test_alpha_length_mismatch_is_the_bundles_fault_and_no_clients(make: Any, bundle: Bundle) -> None:
     """What no bundle on disk can have: it is checked when it is loaded."""
     broken = replace(bundle, defaults=knobs.Knobs((0.5, 0.5, 0.5)))
     pipeline = replace(make(), shelf=shelf_of(broken))
@@ -640,9 +640,7 @@ def test_knobs_of_another_length_are_the_bundles_fault_and_no_clients(make: Any,
         assert not isinstance(caught.value, ClientError)
 
 
-def test_64_requests_at_once_do_not_see_each_others_overrides(
-    make: Any, bundle: Bundle, turned: Bundle
-) -> None:
+def test_override_isolation_under_64_concurrent_requests(make: Any, bundle: Bundle, turned: Bundle) -> None:
     """Alone and among 63 others, through one pipeline and the caches behind it, each decides the same."""
     pipeline = replace(make(), shelf=shelf_of(bundle, replace(turned, presets=PRESETS)))
     headers: list[dict[str, str]] = []

@@ -21,6 +21,7 @@ class Asked:
     """What one request asks of the router in its headers."""
 
     overrides: knobs.Overrides = knobs.NOTHING
+    prefix: str = knobs.PREFIXES[1]  # how the client names its knobs
     model: str = ""
     marker: str = ""
     bundle: str = ""  # the version to score with
@@ -61,8 +62,10 @@ def read_asked(headers: Mapping[str, str]) -> Asked:
             f"x-router-marker must be one of {', '.join(MARKERS)}, not {marker[:40]!r}",
             source="x-router-marker",
         )
+    overrides = knobs.parse(headers)
     return Asked(
-        overrides=knobs.parse(headers),
+        overrides=overrides,
+        prefix=knobs.PREFIXES[1] if overrides == knobs.NOTHING else knobs.prefix_of(headers),
         model=headers.get("x-router-model", "").strip(),
         marker=marker,
         bundle=headers.get("x-router-bundle", "").strip(),

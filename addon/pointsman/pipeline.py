@@ -361,6 +361,7 @@ class Pipeline:
             plan.bundle,
             plan.asked.overrides,
             below=plan.layers,
+            prefix=plan.asked.prefix,
             deployed=plan.deployed,
             eligible=plan.eligible,
         )

@@ -148,3 +148,16 @@ def raw(proxy: InProcessProxy, key: str) -> Iterator[httpx2.Client]:
         base_url="https://api.anthropic.com",
     ) as made:
         yield made
+
+
+@pytest.fixture
+def web(proxy: InProcessProxy, account: str) -> Iterator[httpx2.Client]:
+    """A client of all providers behind the routed proxy, with a key for each."""
+    keys = {
+        "x-api-key": f"sk-ant-api03-{account}",
+        "anthropic-version": "2023-06-01",
+        "authorization": f"Bearer sk-proj-{account}",
+        "x-goog-api-key": f"AIza-{account}",
+    }
+    with httpx2.Client(proxy=proxy.url, verify=trust(proxy.ca_file), headers=keys, timeout=10) as made:
+        yield made

@@ -13,12 +13,37 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx2
 from provider.proxy import InProcessProxy
 from provider.standin import StandIn
 
 Sdk = Callable[..., anthropic.Anthropic]
 
 QUIET_SECONDS = 5.0
+
+HELLO = "Which platform does the night train leave from?"
+MESSAGES = [{"role": "user", "content": HELLO}]
+GPT, GEMINI = "gpt-5.5", "gemini-3.8-flash"
+
+# Each surface: where a real request goes, its body, and what the body does not say of itself.
+REQUESTS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "anthropic": (
+        "https://api.anthropic.com/v1/messages",
+        {"model": "claude-opus-4-8", "max_tokens": 50, "system": "Be brief.", "messages": MESSAGES},
+        "",
+    ),
+    "openai_chat": (
+        "https://api.openai.com/v1/chat/completions",
+        {"model": GPT, "messages": MESSAGES, "max_completion_tokens": 50},
+        "",
+    ),
+    "openai_responses": ("https://api.openai.com/v1/responses", {"model": GPT, "input": HELLO}, ""),
+    "gemini": (
+        f"https://generativelanguage.googleapis.com/v1beta/models/{GEMINI}:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": HELLO}]}]},
+        f"?model={GEMINI}",
+    ),
+}
 
 
 def routed(provider: StandIn, confdir: Path, database: Path, **settings: Any) -> InProcessProxy:
@@ -104,3 +129,17 @@ def _skip(text: str, at: int) -> int:
     while text[at] in " \t\r\n":
         at += 1
     return at
+
+
+def message_of(answer: httpx2.Response, surface: str) -> str:
+    """The message of an error, which has the surface's own shape."""
+    body = answer.json()
+    if surface == "anthropic":
+        assert (body["type"], set(body["error"])) == ("error", {"type", "message"})
+    elif surface == "gemini":
+        assert set(body["error"]) == {"code", "message", "status"}
+        assert body["error"]["code"] == answer.status_code
+    else:
+        assert set(body["error"]) == {"message", "type", "param", "code"}
+    said: str = body["error"]["message"]
+    return said

@@ -78,7 +78,7 @@ def test_a_bundle_with_a_model_that_nothing_is_known_of_is_refused_and_the_old_o
     assert "model_registry.json: model claude-opus-4-888 is not in the catalogue" in error
 
 
-def test_64_requests_at_once_each_have_their_own_knobs_and_bundle(
+def test_override_isolation_under_64_concurrent_requests_through_the_proxy(
     proxy: InProcessProxy, provider: StandIn, rows: Rows, key: str, lavish: Path
 ) -> None:
     """Each row must hold what its own request asked for, and nothing of the 63 others."""

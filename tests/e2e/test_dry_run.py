@@ -10,53 +10,18 @@ from typing import Any
 
 import httpx2
 import pytest
-from e2e.support import QUIET_SECONDS, Rows, tunnel
+from e2e.support import MESSAGES, QUIET_SECONDS, REQUESTS, Rows, message_of, tunnel
 from pointsman.errors import BundleError
 from provider.proxy import InProcessProxy, trust
 from provider.standin import StandIn
 
 ROUTE = "http://router.local/v1/route"
 DRY = {"x-router-dry-run": "true"}
-HELLO = "Which platform does the night train leave from?"
-MESSAGES = [{"role": "user", "content": HELLO}]
-GPT, GEMINI = "gpt-5.5", "gemini-3.8-flash"
 
-# Each surface: where a real request goes, its body, and what the body does not say of itself.
-REQUESTS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "anthropic": (
-        "https://api.anthropic.com/v1/messages",
-        {"model": "claude-opus-4-8", "max_tokens": 50, "system": "Be brief.", "messages": MESSAGES},
-        "",
-    ),
-    "openai_chat": (
-        "https://api.openai.com/v1/chat/completions",
-        {"model": GPT, "messages": MESSAGES, "max_completion_tokens": 50},
-        "",
-    ),
-    "openai_responses": ("https://api.openai.com/v1/responses", {"model": GPT, "input": HELLO}, ""),
-    "gemini": (
-        f"https://generativelanguage.googleapis.com/v1beta/models/{GEMINI}:generateContent",
-        {"contents": [{"role": "user", "parts": [{"text": HELLO}]}]},
-        f"?model={GEMINI}",
-    ),
-}
 # What differs between two decisions on one request.
 OWN = ("id", "at", "decide_ms", "embed_ms")
 
 surfaces = pytest.mark.parametrize("surface", REQUESTS)
-
-
-@pytest.fixture
-def web(proxy: InProcessProxy, account: str) -> Iterator[httpx2.Client]:
-    """A client of all providers behind the routed proxy, with a key for each."""
-    keys = {
-        "x-api-key": f"sk-ant-api03-{account}",
-        "anthropic-version": "2023-06-01",
-        "authorization": f"Bearer sk-proj-{account}",
-        "x-goog-api-key": f"AIza-{account}",
-    }
-    with httpx2.Client(proxy=proxy.url, verify=trust(proxy.ca_file), headers=keys, timeout=10) as made:
-        yield made
 
 
 @pytest.fixture
@@ -77,20 +42,6 @@ def decided(answer: httpx2.Response) -> dict[str, Any]:
     body = answer.json()
     assert list(body) == ["decision"]
     return {name: value for name, value in body["decision"].items() if name not in OWN}
-
-
-def message_of(answer: httpx2.Response, surface: str) -> str:
-    """The message of an error, which has the surface's own shape."""
-    body = answer.json()
-    if surface == "anthropic":
-        assert (body["type"], set(body["error"])) == ("error", {"type", "message"})
-    elif surface == "gemini":
-        assert set(body["error"]) == {"code", "message", "status"}
-        assert body["error"]["code"] == answer.status_code
-    else:
-        assert set(body["error"]) == {"message", "type", "param", "code"}
-    said: str = body["error"]["message"]
-    return said
 
 
 # --- all three ways say the same ------------------------------------------------------------

@@ -76,13 +76,13 @@ def test_each_cluster_has_its_own_alpha(bundle: Bundle) -> None:
     assert score(bundle, SECOND, mixed).model == "alder"
 
 
-def test_equal_qualities_give_zero_and_leave_it_to_the_price(bundle: Bundle) -> None:
+def test_degenerate_range_of_quality_gives_zero_and_leaves_it_to_the_price(bundle: Bundle) -> None:
     scored = score(bundle, FLAT, knobs(0.9))
     assert scored.model == "alder"
     assert scored.scores["cedar"] == 0.0
 
 
-def test_all_ranges_zero_ties_to_the_alphabetically_first(
+def test_degenerate_ranges_everywhere_tie_to_the_alphabetically_first(
     files: dict[str, Any], write_bundle: Writer
 ) -> None:
     with_axis(files, "input_per_1k_usd", alder=0.01, birch=0.01, cedar=0.01)
@@ -135,7 +135,9 @@ def test_expected_tokens_weigh_decoding_against_the_first_token(
     assert score(bundle, FIRST, knobs(0.0, speed=1.0, tokens=2000)).model == "alder"
 
 
-def test_untimed_among_timed_is_as_slow_as_the_slowest(files: dict[str, Any], write_bundle: Writer) -> None:
+def test_one_untimed_among_timed_is_as_slow_as_the_slowest(
+    files: dict[str, Any], write_bundle: Writer
+) -> None:
     with_axis(files, "tps", alder=None)
     scored = score(load_bundle(write_bundle(files)), FIRST, knobs(0.0, speed=1.0))
     assert scored.scores == {"alder": 0.0, "birch": 1.0, "cedar": 0.0}
@@ -146,7 +148,7 @@ def test_zero_tokens_per_second_is_unknown(files: dict[str, Any], write_bundle: 
     assert score(load_bundle(write_bundle(files)), FIRST, knobs(0.0, speed=1.0)).scores["alder"] == 0.0
 
 
-def test_without_any_timing_speed_goes_to_the_others_in_proportion(
+def test_all_untimed_speed_goes_to_the_others_in_proportion(
     files: dict[str, Any], write_bundle: Writer
 ) -> None:
     with_axis(files, "tps", alder=None, birch=None, cedar=None)
@@ -156,7 +158,7 @@ def test_without_any_timing_speed_goes_to_the_others_in_proportion(
     )
 
 
-def test_equal_timing_is_redistributed_too(files: dict[str, Any], write_bundle: Writer) -> None:
+def test_zero_speed_range_is_redistributed_too(files: dict[str, Any], write_bundle: Writer) -> None:
     with_axis(files, "tps", alder=50.0, birch=50.0, cedar=50.0)
     with_axis(files, "ttft_s", alder=1.0, birch=1.0, cedar=None)
     bundle = load_bundle(write_bundle(files))
@@ -165,10 +167,32 @@ def test_equal_timing_is_redistributed_too(files: dict[str, Any], write_bundle: 
     )
 
 
-def test_pure_speed_without_timing_falls_back_to_quality(files: dict[str, Any], write_bundle: Writer) -> None:
+def test_pure_speed_with_all_timing_missing_falls_back_to_quality(
+    files: dict[str, Any], write_bundle: Writer
+) -> None:
     with_axis(files, "ttft_s", alder=None, birch=None, cedar=None)
     scored = score(load_bundle(write_bundle(files)), FIRST, knobs(0.0, speed=1.0))
     assert scored.scores == pytest.approx({"alder": 0.0, "birch": 0.6, "cedar": 1.0})
+
+
+def test_pure_speed_with_missing_timing_takes_the_fastest_of_the_timed(
+    files: dict[str, Any], write_bundle: Writer
+) -> None:
+    with_axis(files, "tps", alder=None)
+    scored = score(
+        load_bundle(write_bundle(files)), FIRST, knobs(0.0, speed=1.0), eligible=["alder", "cedar"]
+    )
+    assert (scored.model, scored.runner_up) == ("alder", "cedar")  # both as slow as can be: the first by name
+    assert score(load_bundle(write_bundle(files)), FIRST, knobs(0.0, speed=1.0)).model == "birch"
+
+
+def test_a_degenerate_range_of_price_leaves_it_to_quality_and_speed(
+    files: dict[str, Any], write_bundle: Writer
+) -> None:
+    with_axis(files, "input_per_1k_usd", alder=0.01, birch=0.01, cedar=0.01)
+    # ĉ is 0 for all, so each has the whole weight of the price.
+    scored = score(load_bundle(write_bundle(files)), FIRST, knobs(0.3, speed=0.2))
+    assert scored.scores == pytest.approx({"alder": 0.7, "birch": 0.18 + 0.5 + 0.2 * 2 / 3, "cedar": 0.8})
 
 
 def test_a_sum_within_the_slack_never_turns_the_price_around(

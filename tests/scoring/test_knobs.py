@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -41,8 +44,27 @@ def test_headers_lists_every_name_for_removal() -> None:
     assert {f"{WEAVE}alpha", f"{OWN}per-model-verbosity", f"{OWN}quality-bias"} <= set(HEADERS)
 
 
-def test_any_case_trimmed_and_empty_is_absent() -> None:
-    assert parse({"X-Weave-Routing-Alpha": "  .5\t", "X-Router-Speed-Weight": "   "}) == Overrides(alpha=0.5)
+def test_header_names_are_read_in_any_case() -> None:
+    assert parse({"X-Weave-Routing-Alpha": ".5"}) == Overrides(alpha=0.5)
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("text", ["", " ", "\t  \t"])
+def test_header_empty_or_of_spaces_is_absent(name: str, text: str) -> None:
+    assert parse({name: text}) == Overrides()
+
+
+def test_header_spaces_around_a_value_do_not_matter() -> None:
+    headers = {f"{OWN}alpha": "  .5\t", f"{OWN}expected-output-tokens": " 7 "}
+    assert parse(headers | {f"{WEAVE}per-model-verbosity": "\ttrue"}) == Overrides(
+        alpha=0.5, expected_output_tokens=7, per_model_verbosity=True
+    )
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("text", ["nan", "NaN", "-nan", "inf", "-Inf", "Infinity", "1e999"])
+def test_header_nan_and_inf_are_refused(name: str, text: str) -> None:
+    assert refused({name: text}).source == name
 
 
 @pytest.mark.parametrize("text", ["0", "1", "-0", "+1.0", ".5", "5.e-1", "1e-400"])
@@ -83,12 +105,12 @@ def test_verbosity_is_exactly_true_or_false(text: str) -> None:
     assert "exactly true or false" in str(refused({f"{OWN}per-model-verbosity": text}))
 
 
-def test_both_names_with_one_value_are_fine() -> None:
+def test_both_aliases_with_one_value_are_fine() -> None:
     assert parse({f"{WEAVE}alpha": "0.5", f"{OWN}alpha": "0.50"}) == Overrides(alpha=0.5)
     assert parse({f"{WEAVE}alpha": "0.5", f"{OWN}alpha": " "}) == Overrides(alpha=0.5)
 
 
-def test_both_names_with_different_values_are_refused() -> None:
+def test_both_aliases_with_different_values_are_refused() -> None:
     message = str(refused({f"{WEAVE}alpha": "0.5", f"{OWN}alpha": "0.6"}))
     assert f"{WEAVE}alpha" in message
     assert f"{OWN}alpha" in message
@@ -112,7 +134,7 @@ def test_every_refused_header_is_named_at_once() -> None:
     assert len(str(error).split("; ")) == 2
 
 
-def test_a_sum_above_one_has_a_message_of_its_own() -> None:
+def test_alpha_and_speed_above_one_have_a_message_of_their_own() -> None:
     message = str(refused({f"{WEAVE}alpha": "0.7", f"{OWN}speed-weight": "0.4"}))
     assert message == f"{WEAVE}alpha (0.7) and {OWN}speed-weight (0.4) must not add up to more than 1"
 
@@ -188,7 +210,7 @@ def test_scalar_alpha_replaces_the_vector_of_this_copy_only() -> None:
     assert DEFAULTS.alpha == (0.4, 0.6)
 
 
-def test_another_length_of_alpha_is_the_bundles_fault() -> None:
+def test_alpha_length_mismatch_is_the_bundles_fault() -> None:
     with pytest.raises(BundleError, match="2 values for 3 clusters"):
         merge(DEFAULTS, Overrides(alpha=0.2), 3)
 
@@ -196,6 +218,19 @@ def test_another_length_of_alpha_is_the_bundles_fault() -> None:
 def test_the_hash_is_over_the_packed_form() -> None:
     packed = struct.pack("<I", 2) + struct.pack("<dd", 0.4, 0.6) + struct.pack("<ddIB", 0.1, 0.25, 1500, 0)
     assert DEFAULTS.hash == hashlib.sha256(packed).digest()[:8].hex()
+
+
+def test_hash_stability_across_processes() -> None:
+    """Cache keys and rows are compared by it: neither the process nor Python's own hashing may matter."""
+    program = (
+        "from pointsman.scoring.knobs import Knobs; print(Knobs((0.4, 0.6), 0.1, 0.25, 1500, False).hash)"
+    )
+    for seed in ("1", "4242"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == DEFAULTS.hash == "f48d577a80987b21"
 
 
 @pytest.mark.parametrize(

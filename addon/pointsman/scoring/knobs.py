@@ -117,6 +117,13 @@ def parse(headers: Mapping[str, str]) -> Overrides:
     return read((header, name, text) for header, name in _NAMED if (text := present.get(header)))
 
 
+def prefix_of(headers: Mapping[str, str]) -> str:
+    """Of the two names of a weight the beginning of the one that was used, for messages about a sum."""
+    weave, own = PREFIXES
+    used = any(name.lower() in (f"{weave}alpha", f"{weave}speed-weight") for name in headers)
+    return weave if used else own
+
+
 def read(given: Iterable[tuple[str, str, str]]) -> Overrides:
     """Overrides from (source, knob name, text): sources are headers, or options of a command.
 
