@@ -21,10 +21,11 @@ _RESPONSE: Final = ("candidates", "promptFeedback", "usageMetadata", "modelVersi
 _ASIDE: Final = ("thought", "thoughtSignature", "partMetadata")  # what a part has besides its content
 
 # The end of an answer as Google writes it. Only strings stand between the name and the closing brace, which
-# is the last one: so the member is one of the answer itself and not of something inside it.
+# is the last one: so the member is one of the answer itself and not of something inside it. What is replaced
+# is a string that can be read, lest broken JSON is mended.
 _MODEL: Final = b'"modelVersion"'
 _TAIL: Final = re.compile(
-    rb'"modelVersion"[ \t]*:[ \t]*"([^"\\]*)"(?:\s*,\s*"\w+"\s*:\s*"[^"\\]*")*\s*\}\s*\Z'
+    rb'"modelVersion"[ \t]*:[ \t]*"([ !#-\[\]-~]*)"(?:\s*,\s*"\w+"\s*:\s*"[^"\\]*")*\s*\}\s*\Z'
 )
 
 
