@@ -71,8 +71,10 @@ async def answer(call: Call) -> http.Response:
 
 async def _index(call: Call) -> http.Response:
     paths = {f"{method} {path}": endpoint.help for (method, path), endpoint in ENDPOINTS.items()}
-    bundle = call.engine.pipeline.bundle.version
-    return as_json(200, {"pointsman": __version__, "bundle": bundle, "endpoints": paths})
+    shelf = call.engine.pipeline.shelf
+    presets = {bundle.version: list(bundle.presets) for bundle in (shelf.default, *shelf.others)}
+    known = {"pointsman": __version__, "bundle": shelf.default.version, "presets": presets}
+    return as_json(200, known | {"endpoints": paths})
 
 
 async def _route(call: Call) -> http.Response:

@@ -230,7 +230,9 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.usefixtures("nothing_happens")
 def test_the_index_says_what_there_is(web: httpx2.Client) -> None:
-    assert set(web.get("http://router.local/").json()["endpoints"]) >= {"GET /", "POST /v1/route"}
+    found = web.get("http://router.local/").json()
+    assert set(found["endpoints"]) >= {"GET /", "POST /v1/route"}
+    assert "economy" in found["presets"][found["bundle"]]
     answer = web.get("http://Router.Local/v1/rout")
     assert answer.status_code == 404
     assert "POST /v1/route" in answer.json()["error"]["message"]
