@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pointsman.training.aiq import aiq, hull
+from pointsman.training.aiq import aiq, hull, reach
 
 
 def points(*pairs: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -46,3 +46,11 @@ def test_the_hull_is_the_best_that_mixing_two_points_can_do(
     if reachable:
         assert height == pytest.approx(max(reachable), abs=1e-9)
     assert (np.diff(y) > 0).all()
+
+
+def test_the_least_cost_of_a_quality() -> None:
+    three = points((1, 0.5), (2, 0.7), (4, 0.8))
+    assert reach(*three, 0.6) == pytest.approx(1.5)
+    assert reach(*three, 0.4) == 1
+    assert reach(*three, 0.8) == 4
+    assert reach(*three, 0.9) == np.inf

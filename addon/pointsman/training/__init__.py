@@ -1,5 +1,6 @@
 """Making and judging bundles: never imported while serving.
 
 Order of reading: `data` (what is known), `abilities` and `transfer` (the recipe's two
-models), `build` (a bundle from them), `aiq` and `recipe` (what the recipe is worth).
+models), `recipe` (clusters and cells), `build` (a bundle from them), `aiq` and
+`evaluation` (what the recipe is worth).
 """

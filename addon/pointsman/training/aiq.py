@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+SAME = 1e-6  # of quality: means may come from single precision
 Points = npt.NDArray[np.floating[Any]]
 
 
@@ -47,3 +48,11 @@ def aiq(costs: Points, qualities: Points, low: float, high: float) -> float:
     if len(grid) < 2:
         return float(y[-1])
     return float(np.trapezoid(np.interp(grid, x, y), grid) / (high - low))
+
+
+def reach(costs: Points, qualities: Points, quality: float) -> float:
+    """The least cost at which the hull is as high as `quality`; infinite if it never is."""
+    x, y = hull(costs, qualities)
+    if quality > y[-1] + SAME:
+        return np.inf
+    return float(np.interp(quality, y, x))  # both rise strictly

@@ -15,15 +15,7 @@ from pointsman.training import files
 Floats = npt.NDArray[np.float64]
 Scores = dict[str, dict[str, dict[int, tuple[float, float]]]]  # source → model → prompt → (score, USD)
 
-# Pools with scores of the same models on the same prompts. bfcl's results have no stated licence: it is
-# evaluated, and nothing that ships is derived from it. routellm_mtbench has no costs.
-POOLS = {
-    "mmlu_pro": ("mmlu_pro",),
-    "llmrouter": ("llmrouter",),
-    "routellm": ("routellm_mmlu", "routellm_gsm8k"),
-    "routerarena": ("routerarena",),
-    "bfcl": ("bfcl",),
-}
+# bfcl's results have no stated licence: it is evaluated, and nothing that ships is derived from it.
 NOT_SHIPPABLE = frozenset({"bfcl"})
 
 
@@ -38,46 +30,12 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pool:
-    """Scores of M models on n prompts. `rows` [n] index the prompts; cells are NaN where nobody measured."""
-
-    name: str
-    rows: npt.NDArray[np.intp]
-    models: tuple[str, ...]
-    quality: Floats  # [n, M], 0…1
-    cost_usd: Floats  # [n, M]
-
-    def complete(self) -> Pool:
-        """Models that have costs, prompts that have all of their scores."""
-        priced = ~np.isnan(self.cost_usd).all(axis=0)
-        quality, cost = self.quality[:, priced], self.cost_usd[:, priced]
-        full = ~(np.isnan(quality).any(axis=1) | np.isnan(cost).any(axis=1))
-        names = tuple(m for m, keep in zip(self.models, priced, strict=True) if keep)
-        return Pool(self.name, self.rows[full], names, quality[full], cost[full])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Data:
     prompts: tuple[Prompt, ...]
     scores: Scores
     prices: dict[str, tuple[float, float]]  # model → (input, output) in USD per million tokens
     leaderboards: dict[tuple[str, str], float]  # (benchmark, model as printed) → mean of its rows
     providers: dict[str, str] = field(default_factory=dict)
-
-    def pool(self, name: str, *, train: bool = True) -> Pool:
-        """A pool's train rows (or its test rows, which are for reporting only)."""
-        sources = POOLS[name]
-        rows = [i for i, p in enumerate(self.prompts) if p.source in sources and p.train is train]
-        position = {row: at for at, row in enumerate(rows)}
-        models = sorted({model for source in sources for model in self.scores[source]})
-        quality = np.full((len(rows), len(models)), np.nan)
-        cost = quality.copy()
-        for source in sources:
-            for column, model in enumerate(models):
-                for row, (score, usd) in self.scores[source].get(model, {}).items():
-                    if row in position:
-                        quality[position[row], column], cost[position[row], column] = score, usd
-        return Pool(name, np.array(rows, dtype=np.intp), tuple(models), quality, cost)
 
 
 def load(directory: Path) -> Data:
