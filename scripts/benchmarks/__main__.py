@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mitmproxy import version
+from pointsman.scoring.knobs import Overrides
 
 from benchmarks import inprocess, latency, report
 from benchmarks.measure import resident_mib
@@ -99,11 +100,16 @@ def _through_proxies(place: latency.Ground, size: Size) -> tuple[list[report.Way
 def _parts(folder: Path, repeats: inprocess.Repeats) -> list[Figure]:
     _say("parts, in this process")
     small, big = (inprocess.scoring(folder, k, models, repeats) for k, models in ((40, 15), (512, 100)))
+    turned = inprocess.scoring(folder, 40, 15, repeats, Overrides(quality_bias=0.7))
+    dials = [inprocess.calibrating(folder, k, models, repeats) for k, models in ((40, 15), (512, 100))]
     longest = inprocess.embedding(256, repeats)
     waiting, awaited = inprocess.store(folder, repeats)
     return [
         figure("cluster decision, K=40 × 15 models", "µs", small, US, 50),
+        figure("… with a quality bias", "µs", turned, US, 50),
+        figure("… the first with a quality bias: the dial is calibrated", "ms", dials[0], MS),
         figure("cluster decision, K=512 × 100 models", "µs", big, US),
+        figure("… the first with a quality bias", "ms", dials[1], MS),
         figure("embedding a new text of 128 tokens", "ms", inprocess.embedding(128, repeats), MS),
         figure("embedding a new text of 256 tokens, the most that counts", "ms", longest, MS),
         *(one for traffic in SURFACES for one in _requests(folder, traffic, repeats)),

@@ -21,8 +21,9 @@ from pointsman.catalogue import Catalogue
 from pointsman.embedding import Embedder, Vector
 from pointsman.engine import Engine
 from pointsman.options import build
-from pointsman.scoring import cluster
+from pointsman.scoring import cluster, dial
 from pointsman.scoring.bundle import Bundle, load_bundle
+from pointsman.scoring.knobs import NOTHING, Overrides
 from pointsman.store import Store
 from pointsman.surface import Transform, surfaces
 from pointsman.values import Changes, CredentialKind, Decision, Outcome, TurnKind, Usage
@@ -52,16 +53,29 @@ FULL, QUICK = Repeats(short=400, long=150), Repeats(short=80, long=30)
 # --- scoring ------------------------------------------------------------------------------
 
 
-def scoring(folder: Path, k: int, models: int, repeats: Repeats) -> list[float]:
+def scoring(folder: Path, k: int, models: int, repeats: Repeats, asked: Overrides = NOTHING) -> list[float]:
     """Seconds of one cluster decision for a vector at hand, all models deployed, knobs as before."""
     bundle = _bundle(folder, k, models)
     vectors = itertools.cycle(_unit(np.random.default_rng(2), 64))
-    eligible = bundle.models[: models - 1]
-    return seconds_each(
-        lambda: cluster.score(bundle, next(vectors), deployed=bundle.models, eligible=eligible),
-        20,
-        repeats.short,
-    )
+    deployed, eligible = bundle.models, bundle.models[: models - 1]
+
+    def once() -> None:
+        knobs = dial.effective(bundle, asked, deployed=deployed, eligible=eligible)
+        cluster.score(bundle, next(vectors), knobs, deployed=deployed, eligible=eligible)
+
+    return seconds_each(once, 20, repeats.short)
+
+
+def calibrating(folder: Path, k: int, models: int, repeats: Repeats) -> list[float]:
+    """Seconds until the dial is known for models and knobs that no request had before."""
+    bundle = _bundle(folder, k, models)
+    lengths = itertools.count(1)
+
+    def once() -> None:
+        asked = Overrides(quality_bias=0.5, expected_output_tokens=next(lengths))
+        dial.effective(bundle, asked, eligible=bundle.models[: models - 1])
+
+    return seconds(once, repeats.long // 5)
 
 
 def _unit(random: np.random.Generator, count: int) -> np.ndarray:
@@ -73,7 +87,7 @@ def _bundle(folder: Path, k: int, models: int) -> Bundle:
     """A random v2 bundle in which everything is known, written and loaded as any other."""
     random = np.random.default_rng(1)
     directory = folder / f"bundle-{k}x{models}"
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     names = [f"model-{index:03d}" for index in range(models)]
     quality = {str(row): {name: float(random.random()) for name in names} for row in range(k)}
     axes = {

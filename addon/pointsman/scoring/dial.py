@@ -56,20 +56,29 @@ def effective(
     See `knobs.merge` for the layers and what it raises, and `cluster.score` for the models. The dial is
     calibrated on what can be picked: the eligible ones, measured against all that are deployed.
     """
-    weights = knobs.merge(bundle.defaults, overrides, bundle.k, prefix=prefix, below=below)
-    bias = knobs.bias(overrides, below)
-    if bias is None:
-        return weights
+    if knobs.bias(overrides, below) is None:
+        return knobs.merge(bundle.defaults, overrides, bundle.k, prefix=prefix, below=below)
     models = cluster.deployed_models(bundle, deployed)
-    allowed = models if eligible is None else tuple(model for model in models if model in eligible)
-    return _turned(bundle, models, allowed, replace(weights, alpha=()), bias)
+    allowed = models
+    if eligible is not None:
+        allowed = cluster.deployed_models(bundle, frozenset(models).intersection(eligible))
+    return _turned(bundle, models, allowed, overrides, tuple(below), prefix)
 
 
 @lru_cache(maxsize=128)
 def _turned(
-    bundle: Bundle, models: tuple[str, ...], allowed: tuple[str, ...], others: Knobs, bias: float
+    bundle: Bundle,
+    models: tuple[str, ...],
+    allowed: tuple[str, ...],
+    overrides: Overrides,
+    below: tuple[Layer, ...],
+    prefix: str,
 ) -> Knobs:
-    """`others` with the alpha that the bias stands for; bounded, because clients choose it."""
+    """Where a bias is asked for; kept, since it is dear, and bounded, since clients choose it."""
+    weights = knobs.merge(bundle.defaults, overrides, bundle.k, prefix=prefix, below=below)
+    bias = knobs.bias(overrides, below)
+    assert bias is not None
+    others = replace(weights, alpha=())
     room = max(0.0, 1.0 - others.speed_weight)
     floor = _floor(bundle)
     highest = int(np.argmax(floor))
