@@ -16,8 +16,8 @@ PACKAGE = ROOT / "addon" / "pointsman"
 # from itself. What is not named here serves the command line, and stands in the row before `cli`.
 ROWS: tuple[set[str], ...] = (
     {"values", "errors", "paths", "plain"},
-    {"wire", "scoring", "embedding", "session", "store", "roots", "checks"},
-    {"catalogue", "surface", "upstream", "yaml_nodes"},
+    {"wording", "wire", "scoring", "embedding", "session", "store", "roots", "checks"},
+    {"cache_key", "semantic_cache", "catalogue", "surface", "upstream", "yaml_nodes"},
     {"config_models", "switching", "trust"},
     {"clients", "probe"},
     {"config"},
@@ -48,7 +48,7 @@ ONLY = {
 }
 
 # Rooms without I/O, and what would bring I/O in.
-PURE = ("wire", "scoring", "session", "values", "errors")
+PURE = ("wire", "scoring", "session", "values", "errors", "wording", "cache_key", "semantic_cache")
 IMPURE_MODULES = {
     "aiohttp", "asyncio", "http", "httpx", "httpx2", "mitmproxy", "requests", "socket", "sqlite3",
     "sqlite_utils", "subprocess", "threading", "time", "urllib3",

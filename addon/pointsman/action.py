@@ -6,22 +6,29 @@ second attempt starts from what the client made and not from what the first one 
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mitmproxy import http
 
+from pointsman import cache_key
 from pointsman.answer import Answer
 from pointsman.asked import HEADER_PREFIXES, read_asked
-from pointsman.embedding import Vector
+from pointsman.embedding import Vector, routing_text
 from pointsman.engine import Engine
+from pointsman.errors import BodyError
 from pointsman.pipeline import Plan, Reason, Stamp
+from pointsman.scoring import cluster
+from pointsman.semantic_cache import Hit, Place
 from pointsman.surface import Surface
 from pointsman.values import Adaptation, Decision
 from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
+
+log = logging.getLogger("pointsman")
 
 REFUSALS = (400, 403, 404, 422)  # what a provider, or a gateway, says to a parameter or a model
 MAX_RETRIES = 2  # as the client made it, and then with a remedy
@@ -47,6 +54,8 @@ class Action:
     request_bytes: int = 0
     plan: Plan | None = None
     answer: Answer | None = None
+    place: Place | None = None  # where its answer would be kept
+    hit: Hit | None = None  # what was kept there
 
     def read(self) -> Body:
         """The client's body, decoded, without markers. Raises BodyError."""
@@ -75,7 +84,11 @@ class Action:
             before = time.perf_counter()
             vector = await embed(plan.text)
             embed_ms = (time.perf_counter() - before) * 1000
-        decision = self._rewrite(engine.pipeline.decide(plan, vector, self._stamp()))
+        decision = engine.pipeline.decide(plan, vector, self._stamp())
+        if engine.cache is not None:
+            decision = await self._looked_for(decision, headers, vector, embed)
+        else:
+            decision = self._rewrite(decision)
         return replace(
             decision,
             embed_ms=embed_ms,
@@ -84,12 +97,65 @@ class Action:
             embedding=vector.tobytes() if vector is not None and engine.settings.log_embeddings else None,
         )
 
+    async def _looked_for(
+        self, decision: Decision, headers: Mapping[str, str], vector: Vector | None, embed: Embed
+    ) -> Decision:
+        """The decision, rewritten, and whether an answer is kept that fits: then that is `hit`."""
+        assert self.body is not None and self.plan is not None
+        data = self.body.render()
+        why = self._left_out(decision, data)
+        decision = self._rewrite(decision)
+        if why:
+            return replace(decision, cache_detail=why)
+        try:
+            return await self._find(decision, data, headers, vector, embed)
+        except Exception as error:  # without the cache the request is served as well
+            log.warning("the cache failed (decision %s): %s: %s", decision.id, type(error).__name__, error)
+            self.place = self.hit = None
+            return replace(decision, cache_detail="it failed")
+
+    def _left_out(self, decision: Decision, data: bytes) -> str:
+        assert self.body is not None and self.plan is not None
+        if not self.plan.asked.cache:
+            return "x-router-cache says so"
+        try:
+            return cache_key.left_out(self.plan.facts, decision, data) or self.surface.unrepeatable(self.body)
+        except BodyError:
+            return "not understood"
+
+    async def _find(
+        self, decision: Decision, data: bytes, headers: Mapping[str, str], vector: Vector | None, embed: Embed
+    ) -> Decision:
+        """Set `place`, and `hit` if an answer is kept there. `data` is the body before it was rewritten."""
+        assert self.plan is not None and self.engine.cache is not None
+        facts = self.plan.facts
+        if vector is None:
+            vector = await embed(routing_text(facts.user_texts))
+        bundle = self.plan.bundle
+        near = decision.clusters[0][0] if decision.clusters else int(cluster.nearest(bundle, vector, 1)[0][0])
+        request = self.request
+        target = (self.surface.SURFACE, request.scheme, request.pretty_host, str(request.port), request.path)
+        self.place = Place(
+            caller=self.plan.account,
+            bucket=(self.surface.SURFACE, near, bundle.version, decision.knobs_hash),
+            rest=cache_key.rest(facts, decision, headers, target, data),
+            words=cache_key.words(facts),
+            vector=vector,
+            threshold=bundle.cache_thresholds[near],
+        )
+        self.hit = self.engine.cache.find(self.place)
+        if self.hit is None:
+            return replace(decision, cache="miss")
+        kept, age_s, cosine = self.hit.kept, self.hit.age_s, self.hit.cosine
+        detail = f"the answer to {kept.decision}, {age_s:.0f} s old, cosine {cosine:.3f}"
+        return replace(decision, cache="hit", cache_detail=detail)
+
     def give_up(self, error: Exception) -> Decision | None:
         """The decision where routing has failed; None where not even the facts were reached.
 
         `body` is then what can still be sent: without markers, or None if stripping is what failed.
         """
-        self.body = None
+        self.body = self.place = self.hit = None
         self.read()
         if self.plan is None:
             return None

@@ -14,16 +14,17 @@ import time
 from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 
-from mitmproxy import connection, ctx, http, optmanager, tls
+from mitmproxy import command, connection, ctx, http, optmanager, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import server_hooks
 
-from pointsman import dry_run, local, options
+from pointsman import cache_key, dry_run, local, options
 from pointsman.action import Action, drop_router_headers
 from pointsman.answer import Answer
 from pointsman.embedding import Vector
 from pointsman.engine import Engine
 from pointsman.errors import BodyError, ClientError, PointsmanError
+from pointsman.semantic_cache import Kept
 from pointsman.surface import Surface, surfaces
 from pointsman.upstream.routed_stream import Route, install
 from pointsman.values import Decision
@@ -207,6 +208,8 @@ class Pointsman:
             self._survive(flow, action, error)
         else:
             self._send(flow, action, decision)
+            if action.hit:
+                await self._repeat(flow, action, action.hit.kept)
 
     async def _own_answer(self, flow: http.HTTPFlow) -> http.Response | None:
         """What Pointsman answers to a request that is no action; None where it goes on after all."""
@@ -270,6 +273,7 @@ class Pointsman:
             time.monotonic,
             action.started,
             lambda answer: engine.pipeline.sessions.answered(plan.account, answer, plan.session),
+            self._keeper(action, decision) if action.place and not action.hit else None,
         )
         asked, served = decision.requested_model, decision.served_model
         arrow = served if served == asked else f"{asked} → {served}"
@@ -278,6 +282,35 @@ class Pointsman:
             log.warning("%s (decision %s)", warning, decision.id)
         flow.comment = f"{arrow} · {decision.reason}"
         self.routes[flow.id] = Route(action.outgoing(decision), action.may_retry)
+
+    def _keeper(self, action: Action, decision: Decision) -> Callable[[bytes, str], None]:
+        """What keeps the answer to an action, by the settings that are in force when it has come."""
+
+        def keep(data: bytes, content_type: str) -> None:
+            cache = self.engine.cache if self.engine else None
+            if cache is not None and action.place:
+                kept = Kept(data, content_type, decision.id, literal=cache_key.is_signed(data))
+                cache.keep(action.place, kept)
+
+        return keep
+
+    async def _repeat(self, flow: http.HTTPFlow, action: Action, kept: Kept) -> None:
+        """Answer with what was kept. If that fails, the request goes upstream as any other."""
+        assert action.answer is not None
+        try:
+            response = await action.answer.repeated(kept.data, kept.content_type)
+        except Exception as error:
+            log.warning("a kept answer cannot be given again, the request goes on: %s", error)
+            return
+        decision = action.answer.decision
+        self.actions.pop(flow.id, None)
+        self.routes.pop(flow.id, None)
+        if decision.holds_session:
+            action.engine.pipeline.sessions.served(
+                decision.session, decision.served_model, decision.requested_model
+            )
+        flow.comment += " · from the cache"
+        flow.response = response
 
     def _pass(self, flow: http.HTTPFlow, action: Action) -> None:
         """Send on what was not understood, without the router's headers."""
@@ -343,6 +376,16 @@ class Pointsman:
         self.own.pop(flow_id, None)
         if action and action.answer:
             action.answer.failed(message)
+
+    # --- commands -----------------------------------------------------------------------
+
+    @command.command("router.cache.clear")  # type: ignore[untyped-decorator]
+    def clear_cache(self) -> None:
+        """Forget every answer that is kept to be given again."""
+        if self.engine is None or self.engine.cache is None:
+            log.warning("router.cache.clear: router_cache is off, no answers are kept")
+            return
+        log.info("router.cache.clear: %d kept answers forgotten", self.engine.cache.clear())
 
     # --- helpers ------------------------------------------------------------------------
 

@@ -20,9 +20,10 @@ from mitmproxy import http
 from pointsman.catalogue import Catalogue
 from pointsman.errors import BodyError
 from pointsman.pipeline import costs
+from pointsman.semantic_cache import ENTRY_BYTES
 from pointsman.store import Store
 from pointsman.surface import Surface, Transform
-from pointsman.values import NO_CHANGES, Changes, Decision, Facts, Outcome
+from pointsman.values import NO_CHANGES, Changes, Decision, Facts, Outcome, Usage
 from pointsman.wire import encoding, marker
 from pointsman.wire.observation import Observation
 
@@ -30,13 +31,15 @@ log = logging.getLogger("pointsman")
 
 COMMIT_PATIENCE_S = 1.0
 OBSERVE_LIMIT = 64 * 1024 * 1024  # bytes, decoded, of an answer that is not a stream
+NO_TOKENS = Usage(0, 0, 0, 0, 0)
 REQUEST_ID_HEADERS = ("request-id", "x-request-id")
 
 
 class Answer:
     """Follows the answer of one flow from head to end.
 
-    `clock` gives monotonic seconds; `named` is told the provider's id of the answer, before the client is.
+    `clock` gives monotonic seconds; `named` is told the provider's id of the answer, before the client is;
+    `keep` gets an answer that may be given again, decoded, with its content type.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Answer:
         clock: Callable[[], float],
         started: float,
         named: Callable[[str], None],
+        keep: Callable[[bytes, str], None] | None = None,
     ) -> None:
         self.decision = decision
         self.facts = facts
@@ -59,10 +63,13 @@ class Answer:
         self._clock = clock
         self._started = started
         self._named: Callable[[str], None] | None = named
+        self._keep = keep
+        self._seen = bytearray()  # of a stream that may be kept
         self._row: Future[None] | None = None
         self._head = Outcome()  # what the response head said
         self._transform: Transform | None = None
         self._decoder: encoding.Decoder | None = None
+        self._content_type = ""
         self._raw = False  # the transform failed: bytes pass as they are
         self._disk_failed = False
 
@@ -91,6 +98,7 @@ class Answer:
         response.headers["x-router-strategy"] = decision.strategy
         response.headers["x-router-decision"] = decision.id
         response.headers["x-router-session"] = decision.session
+        response.headers["x-router-cache"] = decision.cache
         if decision.served_model != decision.requested_model:
             for name in self.surface.MODEL_HEADERS:
                 if name in response.headers:
@@ -98,7 +106,7 @@ class Answer:
 
     def _follow_stream(self, flow: http.HTTPFlow, response: http.Response) -> bool:
         """Whether the answer is a stream; then it is followed from here on."""
-        content_type: str = response.headers.get("content-type", "")
+        content_type = self._content_type = response.headers.get("content-type", "")
         self._transform = self.surface.stream(content_type, self.facts, self._changes())
         if self._transform is None:
             return False
@@ -149,6 +157,8 @@ class Answer:
             plain = self._decoder.feed(chunk) if self._decoder and chunk else chunk
             out = self._transform.feed(plain) if chunk else self._transform.flush()
             self._note(self._transform, end=not chunk)
+            if self._keep:
+                self._gather(plain, end=not chunk)
             return out
         except Exception as error:
             return self._pass_raw(error, chunk)
@@ -189,6 +199,25 @@ class Answer:
             self._commit_blocking(outcome)
         else:
             self._commit_later(outcome)
+
+    def _gather(self, plain: bytes, *, end: bool) -> None:
+        """Keep a stream once it has ended as it should."""
+        self._seen += plain
+        if len(self._seen) > ENTRY_BYTES:
+            self._keep = None
+            self._seen.clear()
+        elif end and self._transform is not None:
+            self._offer(bytes(self._seen), self._transform.observation)
+
+    def _offer(self, data: bytes, seen: Observation) -> None:
+        """Hand an answer on to be kept, if it is whole, the first, and nothing but words. Never raises."""
+        keep, self._keep = self._keep, None
+        try:
+            whole = seen.complete and seen.error is None and not self.retried
+            if keep and whole and self.surface.is_plain(data):
+                keep(data, self._content_type)
+        except Exception as error:
+            self._warn("the answer is not kept", error)
 
     def _observed(self, seen: Observation, total_ms: float | None) -> Outcome:
         complete = seen.complete if total_ms is not None or seen.complete else None
@@ -231,6 +260,7 @@ class Answer:
                 outcome = replace(self._head, error=seen.error, complete=True)
             else:
                 outcome = replace(self._outcome(seen), complete=True)
+                self._offer(data, seen)
                 self._change_body(response, data)
         await self._commit(replace(outcome, total_ms=self._elapsed_ms()))
 
@@ -241,6 +271,28 @@ class Answer:
         for name in ("content-encoding", "transfer-encoding"):
             response.headers.pop(name, None)
         response.headers["content-length"] = str(len(response.raw_content))
+
+    # --- a kept answer ------------------------------------------------------------------
+
+    async def repeated(self, data: bytes, content_type: str) -> http.Response:
+        """The response that gives a kept answer again, on disk when this returns.
+
+        It took no tokens and cost nothing; what it would have cost the requested model is what was saved.
+        """
+        changes = self._changes()
+        transform = self.surface.stream(content_type, self.facts, changes)
+        if transform is None:
+            seen = self.surface.observe_body(data)
+            body = self.surface.rewrite_body(data, changes)
+        else:
+            body = b"".join([*transform.feed(data), *transform.flush()])
+            seen = transform.observation
+        response = http.Response.make(200, body, {"content-type": content_type})
+        self._head = Outcome(status=200, ttfb_ms=self._elapsed_ms())
+        self._show(response)
+        outcome = replace(self._outcome(seen), usage=NO_TOKENS, cost_usd=0.0, complete=True)
+        await self._commit(replace(outcome, total_ms=self._elapsed_ms()))
+        return response
 
     # --- ends ---------------------------------------------------------------------------
 

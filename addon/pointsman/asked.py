@@ -14,6 +14,7 @@ HEADER_PREFIXES = ("x-router-", "x-weave-routing-")
 """Request headers that are for the router: they never go upstream."""
 
 MARKERS = ("auto", "text", "comment", "off")
+NO_CACHE = ("off", "no-store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Asked:
     marker: str = ""
     bundle: str = ""  # the version to score with
     preset: str = ""  # one of the bundle's
+    cache: bool = True  # may the answer be a kept one, or be kept?
 
     def bundle_of(self, shelf: Shelf) -> tuple[Bundle, tuple[str, ...]]:
         """The bundle to score with; what is not loaded is the default one, and a warning."""
@@ -63,6 +65,11 @@ def read_asked(headers: Mapping[str, str]) -> Asked:
             source="x-router-marker",
         )
     overrides = knobs.parse(headers)
+    cache = headers.get("x-router-cache", "").strip().lower()
+    if cache and cache not in NO_CACHE:
+        raise ClientError(
+            f"x-router-cache must be {' or '.join(NO_CACHE)}, not {cache[:40]!r}", source="x-router-cache"
+        )
     return Asked(
         overrides=overrides,
         prefix=knobs.PREFIXES[1] if overrides == knobs.NOTHING else knobs.prefix_of(headers),
@@ -70,4 +77,5 @@ def read_asked(headers: Mapping[str, str]) -> Asked:
         marker=marker,
         bundle=headers.get("x-router-bundle", "").strip(),
         preset=headers.get("x-router-preset", "").strip(),
+        cache=not cache,
     )

@@ -15,6 +15,7 @@ from pointsman.embedding import Embedder
 from pointsman.errors import BundleError
 from pointsman.options import Settings
 from pointsman.pipeline import Pipeline, Plan
+from pointsman.semantic_cache import Limits, SemanticCache
 from pointsman.session import DEFAULT_LIMIT, Sessions, account_of
 from pointsman.shelf import check, open_shelf
 from pointsman.store import Store
@@ -27,12 +28,15 @@ MOST_SAID = 100  # different warnings: clients can make up as many as they like
 class Engine:
     """Everything with a life longer than one action."""
 
-    def __init__(self, pipeline: Pipeline, embedder: Embedder, store: Store) -> None:
+    def __init__(
+        self, pipeline: Pipeline, embedder: Embedder, store: Store, cache: SemanticCache | None = None
+    ) -> None:
         self.pipeline = pipeline
         self.embedder = embedder
         self.store = store
         self.salt = store.salt()
         self._said: set[str] = set()
+        self.cache = cache
 
     @classmethod
     def open(cls, settings: Settings) -> Engine:
@@ -49,10 +53,13 @@ class Engine:
         )
         for row in reversed(store.load_answers(DEFAULT_LIMIT, since)):
             sessions.answered(account_of(row.credential_fingerprint, row.host), row.message_id, row.session)
-        return cls(pipeline, embedder, store)
+        return cls(pipeline, embedder, store, _cache(settings, None))
 
     def with_settings(self, settings: Settings) -> Engine:
-        """An engine with new settings; store and sessions go on. Raises, and then nothing has changed."""
+        """An engine with new settings; store, sessions and kept answers go on.
+
+        Raises, and then nothing has changed.
+        """
         shelf, old = self.pipeline.shelf, self.settings
         if (settings.bundle, settings.bundles) != (old.bundle, old.bundles):
             shelf = open_shelf(settings, self.embedder)
@@ -60,7 +67,8 @@ class Engine:
         if settings.db != self.settings.db:
             settings = replace(settings, db=self.settings.db)
         sessions = self.pipeline.sessions.lasting(settings.session_ttl_s)
-        return Engine(Pipeline(settings, shelf, sessions), self.embedder, self.store)
+        pipeline, cache = Pipeline(settings, shelf, sessions), _cache(settings, self.cache)
+        return Engine(pipeline, self.embedder, self.store, cache)
 
     @property
     def settings(self) -> Settings:
@@ -96,6 +104,17 @@ class Engine:
 
     def close(self) -> None:
         self.store.close()
+
+
+def _cache(settings: Settings, kept: SemanticCache | None) -> SemanticCache | None:
+    """Where answers are kept, None where they are not; what was kept stays within the new limits."""
+    if settings.cache == "off":
+        return None
+    limits = Limits(total_bytes=settings.cache_mb << 20)
+    if kept is None:
+        return SemanticCache(limits, time.monotonic)
+    kept.resize(limits)
+    return kept
 
 
 def open_embedder() -> Embedder:

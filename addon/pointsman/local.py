@@ -94,6 +94,13 @@ async def _route(call: Call) -> http.Response:
     return await dry_run.answer(action, call.embed)
 
 
+async def _clear_cache(call: Call) -> http.Response:
+    """Forget the kept answers of everybody."""
+    cache = call.engine.cache
+    forgotten = 0 if cache is None else cache.clear()
+    return as_json(200, {"cache": call.engine.settings.cache, "forgotten": forgotten})
+
+
 def _asking(request: http.Request) -> dry_run.Asking:
     given = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
     if unknown := given.keys() - {"surface", "model"}:
@@ -116,4 +123,5 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("POST", "/v1/route"): Endpoint(
         _route, "decide the request in the body and send nothing; ?surface= and ?model= say what it does not"
     ),
+    ("POST", "/v1/cache/clear"): Endpoint(_clear_cache, "forget every answer that is kept"),
 }

@@ -141,6 +141,17 @@ SCALARS: Final = (
         "Largest body that is read, in bytes after decompression; a larger one passes unrouted.",
         Number(1024, 1 << 31, whole=True),
     ),
+    Option(
+        "cache", str, "off",
+        "Give an answer again to a request that asks the same: on keeps answers in memory for an hour. It is "
+        "approximate. A request header x-router-cache: off leaves one request out.",
+        Word(("off", "on")),
+    ),
+    Option(
+        "cache_mb", int, 64,
+        "Memory for kept answers, in MiB. One account may hold an eighth of it at most.",
+        Number(1, 65_536, whole=True),
+    ),
 )  # fmt: skip
 OPTIONS: Final = (CONFIG, EXTRA_HOSTS, *SCALARS)
 
@@ -163,6 +174,8 @@ class Settings:
     websocket: str
     session_ttl_s: int
     max_body_bytes: int
+    cache: str
+    cache_mb: int
     hosts: Mapping[str, tuple[tuple[str, int], ...]]  # (host, port) of each surface
     routes: tuple[Route, ...]
     catalogue: Catalogue

@@ -78,6 +78,7 @@ class Group:
     actions: int = 0
     answered: int = 0
     failed: int = 0
+    repeated: int = 0  # answered from the cache
     input_tokens: int = 0  # neither read from nor written to a cache
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0  # of any life
@@ -85,6 +86,7 @@ class Group:
     cost: Money = field(default_factory=Money)
     requested: Comparison = field(default_factory=Comparison)
     best: Comparison = field(default_factory=Comparison)
+    repeats: Comparison = field(default_factory=Comparison)  # of the repeated alone, with the requested model
 
     def add(self, action: Spent, best_cost_usd: float | None) -> None:
         self.actions += 1
@@ -93,6 +95,9 @@ class Group:
             return
         usage = action.usage
         self.answered += 1
+        if action.repeated:
+            self.repeated += 1
+            self.repeats.add(action.cost_usd, action.requested_cost_usd)
         self.input_tokens += usage.input_tokens or 0
         self.cache_read_tokens += usage.cache_read_tokens or 0
         self.cache_write_tokens += (usage.cache_write_tokens or 0) + (usage.cache_write_1h_tokens or 0)

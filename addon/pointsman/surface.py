@@ -105,6 +105,12 @@ class Surface(Protocol):
     def rewrite_body(self, data: bytes, changes: Changes) -> bytes:
         """A whole answer as the client gets it."""
 
+    def unrepeatable(self, body: Body) -> str:
+        """Why an answer to this request must not be given again, "" if it may be. Raises BodyError."""
+
+    def is_plain(self, data: bytes) -> bool:
+        """Whether a kept answer, streamed or whole, is nothing but words, and ended of itself."""
+
 
 @cache
 def surfaces() -> Mapping[str, Surface]:

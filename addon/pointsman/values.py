@@ -220,6 +220,8 @@ class Decision:
     embed_ms: float | None = None
     prompt: str | None = None  # only with router_log_prompts
     embedding: bytes | None = None  # float32 little-endian, only with router_log_embeddings
+    cache: str = "off"  # hit, miss, or off: neither looked for nor kept
+    cache_detail: str = ""  # whose answer a hit repeats; why it is off
 
     @property
     def changes_answer(self) -> bool:

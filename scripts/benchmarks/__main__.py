@@ -104,6 +104,7 @@ def _parts(folder: Path, repeats: inprocess.Repeats) -> list[Figure]:
     dials = [inprocess.calibrating(folder, k, models, repeats) for k, models in ((40, 15), (512, 100))]
     longest = inprocess.embedding(256, repeats)
     waiting, awaited = inprocess.store(folder, repeats)
+    bucket, everything = inprocess.full_bucket(repeats), inprocess.full_cache(repeats)
     return [
         figure("cluster decision, K=40 × 15 models", "µs", small, US, 50),
         figure("… with a quality bias", "µs", turned, US, 50),
@@ -114,8 +115,21 @@ def _parts(folder: Path, repeats: inprocess.Repeats) -> list[Figure]:
         figure("embedding a new text of 256 tokens, the most that counts", "ms", longest, MS),
         *(one for traffic in SURFACES for one in _requests(folder, traffic, repeats)),
         *(one for traffic in SURFACES for one in _streams(folder, traffic, repeats)),
+        *_cache(bucket, everything, repeats),
         figure("decision and outcome committed, waiting", "ms", waiting, MS),
         figure("decision and outcome committed, awaited in the event loop", "ms", awaited, MS),
+    ]
+
+
+def _cache(bucket: inprocess.Cached, full: inprocess.Cached, repeats: inprocess.Repeats) -> list[Figure]:
+    return [
+        figure(f"cache: an answer found in a bucket of {bucket.answers:,}", "µs", bucket.found, US),
+        figure("… none found", "µs", bucket.missed, US),
+        figure("… one kept, and the oldest forgotten", "µs", bucket.kept, US),
+        figure(f"cache: an answer found, all full ({full.answers:,} answers)", "µs", full.found, US),
+        figure("… none found", "µs", full.missed, US),
+        figure("… one kept, and the caller's oldest forgotten", "µs", full.kept, US),
+        figure("cache: digest of a 500 KB request", "ms", inprocess.cache_key_of(ANTHROPIC, repeats), MS),
     ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from mitmproxy import http
-from pointsman import paths
+from pointsman import cache_key, paths
 from pointsman.action import Action
 from pointsman.answer import Answer
 from pointsman.catalogue import Catalogue
@@ -24,6 +24,7 @@ from pointsman.options import build
 from pointsman.scoring import cluster, dial
 from pointsman.scoring.bundle import Bundle, load_bundle
 from pointsman.scoring.knobs import NOTHING, Overrides
+from pointsman.semantic_cache import Kept, Limits, Place, SemanticCache
 from pointsman.store import Store
 from pointsman.surface import Transform, surfaces
 from pointsman.values import Changes, CredentialKind, Decision, Outcome, TurnKind, Usage
@@ -37,6 +38,7 @@ from benchmarks.traffic import ANTHROPIC, GEMINI, Traffic
 from benchmarks.traffic.base import ANSWERS, REASON, Streamed
 
 DIM = 384
+_SSE = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ def calibrating(folder: Path, k: int, models: int, repeats: Repeats) -> list[flo
 def _unit(random: np.random.Generator, count: int) -> np.ndarray:
     rows = random.normal(size=(count, DIM)).astype("<f4")
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+_VECTORS = _unit(np.random.default_rng(3), 64)
 
 
 def _bundle(folder: Path, k: int, models: int) -> Bundle:
@@ -210,10 +215,85 @@ class _Options:
     router_db: str
 
 
+# --- the cache ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """Seconds for one look into the cache, or one answer more, by how full it is."""
+
+    answers: int
+    found: list[float]
+    missed: list[float]
+    kept: list[float]
+
+
+def full_bucket(repeats: Repeats) -> Cached:
+    """One caller with as many answers in one bucket as there may be."""
+    limits = Limits()
+    return _cached(limits, [_place(0, 0, number) for number in range(limits.answers)], repeats)
+
+
+def full_cache(repeats: Repeats) -> Cached:
+    """As many callers as there may be, with small answers up to the last byte."""
+    limits = Limits()
+    each = limits.total_bytes // limits.callers // Kept(_ANSWER, _SSE, "d").size
+    numbers = range(each)
+    places = [_place(caller, number % 7, number) for caller in range(limits.callers) for number in numbers]
+    return _cached(limits, places, repeats)
+
+
+_ANSWER = b"x" * 400
+
+
+def _place(caller: int, knobs: int, number: int) -> Place:
+    bucket = ("anthropic", 3, "v0.1", f"{knobs:016x}")
+    return Place(f"{caller:016x}@host", bucket, number.to_bytes(16), b"words", _VECTORS[number % 64], 0.95)
+
+
+def _cached(limits: Limits, places: list[Place], repeats: Repeats) -> Cached:
+    cache = SemanticCache(limits, lambda: 0.0)
+    for place in places:
+        cache.keep(place, Kept(_ANSWER, _SSE, "d"))
+    if len(cache) != len(places):
+        raise RuntimeError(f"{len(cache)} of {len(places)} answers were kept")
+    known, others, more = (itertools.cycle(places), itertools.cycle(places), itertools.count(len(places)))
+
+    def find() -> None:
+        if cache.find(next(known)) is None:
+            raise RuntimeError("a kept answer was not found")
+
+    def miss() -> None:
+        if cache.find(replace(next(others), rest=b"another")) is not None:
+            raise RuntimeError("an answer was found that nobody kept")
+
+    found, missed = seconds_each(find, 20, repeats.short), seconds_each(miss, 20, repeats.short)
+
+    def keep() -> None:
+        cache.keep(_place(5, 5, next(more)), Kept(_ANSWER, _SSE, "d"))
+
+    kept = seconds_each(keep, 5, repeats.short)
+    return Cached(len(places), found, missed, kept)
+
+
+def cache_key_of(traffic: Traffic, repeats: Repeats) -> list[float]:
+    """Seconds for the digest of all that has to be equal in a 500 KB agent request."""
+    data = traffic.agent()
+    surface = surfaces()[traffic.surface]
+    facts = surface.read_facts(Body.parse(data), traffic.headers, traffic.path(True), "generate")
+    decision = decision_of(1)
+
+    def once() -> bytes:
+        if why := cache_key.left_out(replace(facts, tool_loop=False), decision, data):
+            raise RuntimeError(why)
+        return cache_key.rest(facts, decision, traffic.headers, ("https",), data)
+
+    return seconds(once, repeats.long)
+
+
 # --- a stream -----------------------------------------------------------------------------
 
 DELTAS = 500
-_SSE = "text/event-stream"
 
 
 def stream(traffic: Traffic, repeats: Repeats, *, marked: bool) -> list[float]:

@@ -83,6 +83,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.record(FAILED),
         store.update("abd999", Outcome(status=529, error="overloaded_error: Overloaded", complete=False)),
         store.record(dataclasses.replace(ROUTED, id="old", at=1.0)),
+        store.record(
+            dataclasses.replace(ROUTED, id="hit", at=2.0, cache="hit", cache_detail="the answer to abc")
+        ),
+        store.update("hit", dataclasses.replace(ANSWER, usage=Usage(0, 0, 0, 0, 0), cost_usd=0.0)),
+        store.record(dataclasses.replace(ROUTED, id="left", at=3.0, cache_detail="mid tool loop")),
     ):
         future.result()
     store.close()
@@ -123,6 +128,15 @@ def test_a_routed_action(database: Path) -> None:
         "Warning x-router-alpha: [bold]odd[/bold]",
     ):
         assert part in text
+
+
+def test_an_answer_from_the_cache(database: Path) -> None:
+    text = told(database, "hit")
+    assert "Cache hit: the answer to abc" in text
+    assert "Tokens 0 in, 0 out" in text
+    assert "Cost $0.00; with claude-opus-4-8: $0.0456, so $0.0456 saved" in text
+    assert "Cache neither looked for nor kept: mid tool loop" in told(database, "left")
+    assert "Cache" not in told(database, "old").split("Clusters")[1]
 
 
 def test_the_last_action_and_what_went_wrong(database: Path) -> None:

@@ -77,6 +77,16 @@ def test_what_is_passed_through_costs_the_same_either_way() -> None:
     assert savings.total.best.saved_usd == 0.0
 
 
+def test_a_repeated_answer_costs_nothing_and_saves_what_it_would_have_cost() -> None:
+    repeated = spent("small", 0.0, 13.0, usage=Usage(0, 0, 0, 0, 0), repeated=True)
+    savings = summarise([spent("small", 1.0, 13.0), repeated], [expected("big", 0.9)], MODELS)
+    total = savings.total
+    assert (total.answered, total.repeated, total.input_tokens) == (2, 1, 1_000_000)
+    assert (total.cost.usd, total.requested.saved_usd) == (1.0, 25.0)
+    assert total.repeats.saved_usd == 13.0
+    assert total.best.cost.usd == pytest.approx(13.0)
+
+
 def test_unknown_costs_are_counted_and_compared_with_nothing() -> None:
     actions = [
         spent("small", 1.0, 13.0),
@@ -180,6 +190,21 @@ def test_tables_fit_80_columns_and_say_what_is_unknown(database: Path) -> None:
     assert "the best single model (claude-opus-4-8): $7.50 instead of $3.00" in text
     assert "1 answered action without a cost, or without one to compare it with, in no saving: x-9 1." in text
     assert "served 0.800, requested 0.900, best single 0.900" in text
+
+
+def test_what_the_cache_saved(database: Path) -> None:
+    store = Store(database)
+    store.record(dataclasses.replace(DECISION, id="three", at=NOON, cache="hit")).result()
+    nothing = Usage(0, 0, 0, 0, 0)
+    store.update(
+        "three", Outcome(status=200, usage=nothing, cost_usd=0.0, requested_cost_usd=2.5)
+    ).result()
+    store.close()
+    text = " ".join(run("--db", str(database)).output.split())
+    assert "Of that the cache saved $2.50: 1 answer came from it, without a token." in text
+    assert "$10.00 instead of $3.00: routing saved $7.00" in text
+    figures = json.loads(run("--db", str(database), "--json").output)
+    assert (figures["total"]["repeated"], figures["total"]["repeated_saved_usd"]) == (1, 2.5)
 
 
 def test_json(database: Path) -> None:

@@ -98,6 +98,14 @@ def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
     return []
 
 
+def unrepeatable(body: Body) -> str:
+    return ""
+
+
+def is_plain(data: bytes) -> bool:
+    return observe_body(data).complete
+
+
 def error_body(status: int, message: str) -> bytes:
     return encode({"fault": {"number": status, "words": message}})
 

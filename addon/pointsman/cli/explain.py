@@ -236,6 +236,10 @@ def _lines(d: Decision, o: Outcome | None) -> Iterator[tuple[str, str]]:
         yield "Adapted", _adapted(change)
     if d.stripped:
         yield "Stripped", f"{d.stripped} echoed marker{'' if d.stripped == 1 else 's'} from the history"
+    if d.cache != "off":
+        yield "Cache", d.cache + (f": {d.cache_detail}" if d.cache_detail else "")
+    elif d.cache_detail:
+        yield "Cache", f"neither looked for nor kept: {d.cache_detail}"
     if d.marker != "off":
         yield "Marker", f"shown as {d.marker}"
     if o is not None:
@@ -304,6 +308,8 @@ def _cost(d: Decision, o: Outcome) -> str:
     from pointsman.cli.stats import usd
 
     served = "unknown (no price)" if o.cost_usd is None else usd(o.cost_usd)
+    if d.cache == "hit" and d.served_model == d.requested_model and o.requested_cost_usd:
+        return f"{served}, so {usd(o.requested_cost_usd)} saved"
     if d.served_model == d.requested_model:
         return served
     if o.requested_cost_usd is None:

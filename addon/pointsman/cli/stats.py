@@ -93,6 +93,8 @@ def _show(savings: Savings, by: str, console: Console) -> None:
     console.print(f"{_count(total.actions, 'action')}, {total.answered} answered{failed}\n")
     console.print(_table(savings, by))
     _alternatives(savings, console)
+    if total.repeated:
+        console.print(_repeats(total))
     _quality(savings, console)
     if _unknown(total):
         where = [f"{group.name} {_unknown(group)}" for group in savings.groups if _unknown(group)]
@@ -146,6 +148,14 @@ def _alternatives(savings: Savings, console: Console) -> None:
         console.print(_verdict(f"the best single model ({names})", total.best, total.answered))
     else:
         console.print("The best single model is unknown: no action was scored in this period.")
+
+
+def _repeats(total: Group) -> str:
+    """What the cache alone has to do with the first figure."""
+    saved = total.repeats.saved_usd
+    worth = "unknown" if saved is None else f"[bold]{usd(saved)}[/]"
+    answers = _count(total.repeated, "answer")
+    return f"Of that the cache saved {worth}: {answers} came from it, without a token."
 
 
 def _verdict(what: str, comparison: Comparison, answered: int) -> str:
@@ -232,6 +242,8 @@ def _group_json(group: Group) -> dict[str, Any]:
         "actions": group.actions,
         "answered": group.answered,
         "failed": group.failed,
+        "repeated": group.repeated,
+        "repeated_saved_usd": group.repeats.saved_usd,
         "input_tokens": group.input_tokens,
         "cache_read_tokens": group.cache_read_tokens,
         "cache_write_tokens": group.cache_write_tokens,

@@ -25,7 +25,7 @@ DECISION_COLUMNS = (
     "stream", "strategy", "reason", "detail", "route", "bundle", "knobs", "knobs_hash", "clusters",
     "candidates", "runner_up", "margin", "propensity", "adaptations", "warnings", "stripped", "marker",
     "tool_loop", "retry_count", "message_count", "input_tokens_estimate", "max_tokens", "request_bytes",
-    "decide_ms", "embed_ms", "prompt", "embedding",
+    "decide_ms", "embed_ms", "prompt", "embedding", "cache", "cache_detail",
 )  # fmt: skip
 USAGE_COLUMNS = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
@@ -80,7 +80,7 @@ def decision_row(d: Decision) -> tuple[Any, ...]:
         _json(dict(d.knobs)), d.knobs_hash, _json(d.clusters), _json(d.candidates), d.runner_up, d.margin,
         d.propensity, _json(d.adaptations), _json(d.warnings), d.stripped, d.marker, d.tool_loop,
         d.retry_count, d.message_count, d.input_tokens_estimate, d.max_tokens, d.request_bytes, d.decide_ms,
-        d.embed_ms, d.prompt, d.embedding,
+        d.embed_ms, d.prompt, d.embedding, d.cache, d.cache_detail,
     )  # fmt: skip
 
 

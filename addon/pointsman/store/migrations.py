@@ -160,3 +160,33 @@ _M001 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 1",
 )
+
+
+@migrations()
+def m002_cache(database: Database) -> None:
+    for statement in _M002:
+        database.execute(statement)
+
+
+_M002 = (
+    "ALTER TABLE decisions ADD COLUMN cache TEXT NOT NULL DEFAULT 'off'",
+    "ALTER TABLE decisions ADD COLUMN cache_detail TEXT NOT NULL DEFAULT ''",
+    "DROP VIEW recent",
+    """
+    CREATE VIEW recent AS
+    SELECT id, datetime(at, 'unixepoch') AS at_utc, client, turn, requested_model, served_model, reason,
+           cache, status, input_tokens, cache_read_tokens, output_tokens, cost_usd,
+           requested_cost_usd - cost_usd AS saved_usd, total_ms, error
+    FROM decisions ORDER BY at DESC
+    """,
+    "DROP VIEW by_day",
+    """
+    CREATE VIEW by_day AS
+    SELECT date(at, 'unixepoch') AS day_utc, served_model, count(*) AS actions, sum(cache = 'hit') AS hits,
+           sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+           sum(cost_usd) AS cost_usd, sum(requested_cost_usd) AS requested_cost_usd,
+           sum(output_tokens IS NOT NULL AND cost_usd IS NULL) AS unknown_costs
+    FROM decisions WHERE endpoint = 'generate' GROUP BY 1, 2 ORDER BY 1 DESC, 2
+    """,
+    "PRAGMA user_version = 2",
+)

@@ -13,7 +13,7 @@ from pointsman import paths
 from pointsman.errors import StoreError
 
 APPLICATION_ID = 0x506F696E  # "Poin", in the file's header: tells our databases from other programs'
-SCHEMA_VERSION = 1  # the number of the last migration; kept in SQLite's own user_version
+SCHEMA_VERSION = 2  # the number of the last migration; kept in SQLite's own user_version
 
 _MENDS = {
     "SQLITE_NOTADB": "is not a SQLite database; move it away, or set router_db to another file",
@@ -78,14 +78,20 @@ def open_for_reading(path: Path, busy_timeout_s: float = 2.0) -> sqlite3.Connect
     """A connection that cannot write; rows come as `sqlite3.Row`.
 
     Raises:
-        StoreError: no such file, not Pointsman's, or from a newer version.
+        StoreError: no such file, not Pointsman's, or from another version.
     """
     if not path.is_file():
         raise StoreError(f"database {path} does not exist; it is created when the proxy starts")
     connection = _connect(path, f"file:{quote(str(path.resolve()))}?mode=ro", busy_timeout_s)
     try:
-        if schema_version(path, connection) == 0:
+        found = schema_version(path, connection)
+        if found == 0:
             raise StoreError(f"database {path} is empty; the proxy has not used it yet")
+        if found < SCHEMA_VERSION:
+            raise StoreError(
+                f"database {path} was written by an older Pointsman (schema {found}); the proxy brings it to"
+                f" schema {SCHEMA_VERSION} when it starts: start it once"
+            )
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):

@@ -67,6 +67,7 @@ class Spent:
     cost_usd: float | None
     requested_cost_usd: float | None
     failed: bool  # an error, or a status of 400 and more
+    repeated: bool = False  # a kept answer was given again: no tokens, no cost
 
     @property
     def answered(self) -> bool:
@@ -90,7 +91,7 @@ class Reader:
     """A read-only view of the file; use it as a context manager.
 
     Raises:
-        StoreError: on opening or from any method: missing, unreadable, damaged, or from a newer version.
+        StoreError: on opening or from any method: missing, unreadable, damaged, or from another version.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -166,7 +167,7 @@ class Reader:
             f"""
             SELECT at, provider, strategy, requested_model, served_model, {", ".join(USAGE_COLUMNS)},
                    cost_usd, requested_cost_usd,
-                   error IS NOT NULL OR coalesce(status, 0) >= 400 AS failed
+                   error IS NOT NULL OR coalesce(status, 0) >= 400 AS failed, cache = 'hit' AS repeated
             FROM decisions WHERE {_PERIOD} ORDER BY at
             """,
             (since, since, until, until),
@@ -182,6 +183,7 @@ class Reader:
                 cost_usd=row["cost_usd"],
                 requested_cost_usd=row["requested_cost_usd"],
                 failed=bool(row["failed"]),
+                repeated=bool(row["repeated"]),
             )
 
     def expectations(self, *, since: float | None = None, until: float | None = None) -> list[Expected]:

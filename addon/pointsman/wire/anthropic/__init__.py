@@ -16,6 +16,7 @@ from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_b
 from pointsman.wire.anthropic.facts import read_facts
 from pointsman.wire.anthropic.history import strip
 from pointsman.wire.anthropic.outline import outline
+from pointsman.wire.anthropic.repeating import is_plain, unrepeatable
 from pointsman.wire.anthropic.rules import adapt, ineligible
 from pointsman.wire.anthropic.stream import StreamTransform
 from pointsman.wire.credentials import bearer, credential_of, is_jwt
@@ -37,6 +38,7 @@ __all__ = [
     "error_message",
     "error_type",
     "ineligible",
+    "is_plain",
     "marker_modes",
     "observe_body",
     "outline",
@@ -48,6 +50,7 @@ __all__ = [
     "stream",
     "strip",
     "thinks",
+    "unrepeatable",
 ]
 
 SURFACE = "anthropic"

@@ -18,6 +18,7 @@ from pointsman.wire.gemini.answer import Observation, error_message, observe_bod
 from pointsman.wire.gemini.array import ArrayTransform
 from pointsman.wire.gemini.facts import GeminiFacts, inner_request, modalities, read_facts
 from pointsman.wire.gemini.history import strip
+from pointsman.wire.gemini.repeating import is_plain, unrepeatable
 from pointsman.wire.gemini.rules import adapt, ineligible, remedy
 from pointsman.wire.gemini.spelling import spelled
 from pointsman.wire.gemini.stream import StreamTransform
@@ -40,6 +41,7 @@ __all__ = [
     "error_body",
     "error_message",
     "ineligible",
+    "is_plain",
     "marker_modes",
     "observe_body",
     "outline",
@@ -50,6 +52,7 @@ __all__ = [
     "set_model",
     "stream",
     "strip",
+    "unrepeatable",
 ]
 
 SURFACE = "gemini"

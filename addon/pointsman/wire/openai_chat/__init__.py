@@ -21,6 +21,7 @@ from pointsman.wire.openai_chat.answer import Observation, observe_body, rewrite
 from pointsman.wire.openai_chat.facts import SURFACE, read_facts
 from pointsman.wire.openai_chat.history import strip
 from pointsman.wire.openai_chat.outline import outline
+from pointsman.wire.openai_chat.repeating import is_plain, unrepeatable
 from pointsman.wire.openai_chat.rules import adapt, ineligible
 from pointsman.wire.openai_chat.stream import ASKED_USAGE, StreamTransform
 
@@ -38,6 +39,7 @@ __all__ = [
     "error_body",
     "error_message",
     "ineligible",
+    "is_plain",
     "marker_modes",
     "observe_body",
     "outline",
@@ -48,6 +50,7 @@ __all__ = [
     "set_model",
     "stream",
     "strip",
+    "unrepeatable",
 ]
 
 PATH: Final = "/v1/chat/completions"

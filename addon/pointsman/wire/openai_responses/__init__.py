@@ -19,6 +19,7 @@ from pointsman.wire.openai_responses.answer import Observation, observe_body, re
 from pointsman.wire.openai_responses.facts import LOGPROBS, read_facts
 from pointsman.wire.openai_responses.history import strip
 from pointsman.wire.openai_responses.remedy import remedy
+from pointsman.wire.openai_responses.repeating import is_plain, unrepeatable
 from pointsman.wire.openai_responses.rules import adapt, ineligible
 from pointsman.wire.openai_responses.stream import StreamTransform
 
@@ -36,6 +37,7 @@ __all__ = [
     "error_body",
     "error_message",
     "ineligible",
+    "is_plain",
     "marker_modes",
     "observe_body",
     "outline",
@@ -46,6 +48,7 @@ __all__ = [
     "set_model",
     "stream",
     "strip",
+    "unrepeatable",
 ]
 
 SURFACE = "openai_responses"
