@@ -14,7 +14,8 @@ from pointsman.cli import bundle as bundle_command
 from pointsman.cli.main import main
 from pointsman.training import clusters
 from pointsman.training.build import Built
-from pointsman.training.write import write_bundle
+from pointsman.training.plan import Plan
+from pointsman.training.write import Version, write_bundle
 from pointsman.values import Model, Prices
 
 SHIPPED = Path(__file__).parents[2] / "bundles"
@@ -39,7 +40,7 @@ def root(tmp_path: Path) -> Path:
         sources=[{"chat": 3.0}, {"code": 1.0}],
     )
     for name in ("v0.2", "legacy/v0.1"):
-        write_bundle(folder / name, built, CATALOGUE, {}, top_p=1, seed=0, created="2026-01-01")
+        write_bundle(folder / name, built, CATALOGUE, Plan("test", {}, {}, {}), Version("2026-01-01"), {})
     for file in ("quality_means.json", "model_axes.json"):
         (folder / "legacy" / "v0.1" / file).unlink()
     about = (clusters.About({"chat": 3.0}, ("hello", "there")), clusters.About({"code": 1.0}, ("def",)))
@@ -71,6 +72,15 @@ def test_old_versions_are_listed_beside_new_ones(root: Path) -> None:
     assert "latest" in text
 
 
+def test_the_shipped_versions_are_listed_flat() -> None:
+    rows = {row["version"]: row for row in answer("list")["bundles"]}
+    assert [(v, row["format"], row["latest"]) for v, row in rows.items()] == [
+        ("v0.0", 1, False),
+        ("v0.1", 2, True),
+    ]
+    assert rows["v0.1"]["parent"] == "v0.0"
+
+
 def test_a_broken_version_is_listed_as_broken(root: Path) -> None:
     (root / "v0.2" / "centroids.bin").write_bytes(b"CRT1")
     result = run("list", "--root", str(root))
@@ -88,7 +98,7 @@ def test_an_empty_root_says_so(tmp_path: Path) -> None:
 def test_what_ships_is_valid() -> None:
     result = run("validate")
     assert result.exit_code == 0
-    assert "v0.1: valid" in result.stdout
+    assert result.stdout.splitlines() == ["v0.0: valid", "v0.1: valid"]
     assert all(row["valid"] for row in answer("validate")["bundles"])
 
 

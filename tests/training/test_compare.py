@@ -15,7 +15,8 @@ from pointsman.training import clusters, contents
 from pointsman.training.build import Built
 from pointsman.training.compare import Change, compare
 from pointsman.training.mix import families, rows, shares
-from pointsman.training.write import write_bundle
+from pointsman.training.plan import Plan
+from pointsman.training.write import Version, write_bundle
 from pointsman.values import Model, Prices
 
 CATALOGUE = {
@@ -40,7 +41,7 @@ def make(tmp_path: Path) -> Maker:
             alpha=(0.8, 0.1),
             sources=[{"chat": 3.0}, {"code": 1.0}],
         )
-        write_bundle(tmp_path / name, built, CATALOGUE, {}, top_p=1, seed=0, created="2026-01-01")
+        write_bundle(tmp_path / name, built, CATALOGUE, Plan("test", {}, {}, {}), Version("2026-01-01"), {})
         return tmp_path / name
 
     return maker

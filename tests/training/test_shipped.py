@@ -14,7 +14,8 @@ from pointsman.catalogue import Catalogue
 from pointsman.scoring.bundle import Bundle, load_bundle, resolve
 from pointsman.scoring.cluster import score
 from pointsman.scoring.knobs import merge, parse
-from pointsman.training.abilities import read_roster
+from pointsman.training import clusters
+from pointsman.training import plan as plans
 from pointsman.values import Model
 
 ROOT = Path(__file__).parents[2] / "bundles"
@@ -60,7 +61,7 @@ def test_what_nobody_measured_is_unknown(bundle: Bundle) -> None:
 
 def test_every_model_says_what_it_is_known_by(bundle: Bundle) -> None:
     meta = json.loads((bundle.path / "quality_means.json").read_text())["meta"]
-    assert meta["models"].keys() == set(bundle.models) == set(read_roster()["models"])
+    assert meta["models"].keys() == set(bundle.models) == set(plans.read().models)
     assert all("row" in m["basis"] or m["basis"].startswith("prior: ") for m in meta["models"].values())
     assert all(m["sd"] > 0 for m in meta["models"].values())
     sources = {source for cluster in meta["clusters"].values() for source in cluster["prompts"]}
@@ -71,6 +72,31 @@ def test_the_older_view_agrees_on_every_choice(bundle: Bundle, vectors: np.ndarr
     older = load_bundle(bundle.path, format=1)
     disagreements = sum(score(bundle, v).model != score(older, v).model for v in vectors)
     assert disagreements == 0
+
+
+def test_every_cluster_says_what_it_was_made_of(bundle: Bundle) -> None:
+    about = clusters.read(bundle.path, bundle.k)
+    assert all(cluster.size > 0 for cluster in about)
+    words = [word for cluster in about for word in cluster.words]
+    assert len(words) > 5 * bundle.k
+    assert all(word.isalpha() and word.islower() for word in words)
+    assert "bfcl" not in {source for cluster in about for source in cluster.prompts}
+
+
+def test_every_cell_says_what_it_rests_on(bundle: Bundle) -> None:
+    cells = json.loads((bundle.path / "quality_means.json").read_text())["meta"]["cells"]
+    assert cells["scored"] == {}, "nobody scored today's models"
+    assert all(set(row) == set(bundle.models) for row in cells["error"].values())
+    assert all(0 < error < 0.5 for row in cells["error"].values() for error in row.values())
+
+
+def test_the_old_version_is_a_real_one() -> None:
+    older = load_bundle(resolve(ROOT, "v0.0"))
+    assert older.path.parent.name == "legacy"
+    assert (older.format, older.k, older.quality) == (1, 32, None)
+    assert not (older.path / "model_axes.json").exists()
+    assert older.rankings is not None
+    assert len(np.unique(older.rankings.argmax(axis=1))) > 1
 
 
 def test_alpha_differs_between_clusters_and_rises_with_the_gap(bundle: Bundle) -> None:
@@ -112,7 +138,8 @@ def prompts() -> np.ndarray:
     from pointsman.training.build import usable
     from pointsman.training.data import Data, read_prompts
 
-    data = Data(tuple(read_prompts(DATA)), {}, {}, {})
+    read = [p for name in ("agent_prompts", "prompts") for p in read_prompts(DATA / f"{name}.jsonl.gz")]
+    data = Data(tuple(read), {}, {}, {})
     rows = np.flatnonzero(usable(data))[::97]  # about 290 prompts
     embedder = Embedder(ROOT / "embedder", threads=2)
     return np.stack([embedder.embed(routing_text([data.prompts[at].text])) for at in rows])
@@ -135,7 +162,7 @@ def test_leaderboard_rows_are_where_the_roster_says() -> None:
         pytest.skip("the evaluation data is not beside the checkout")
     with path.open(encoding="utf-8") as lines:
         printed = {(row["benchmark"], row["model"]) for row in csv.DictReader(lines)}
-    for rows in read_roster()["evidence"].values():
+    for rows in plans.read().evidence.values():
         for benchmark, names in rows.items():
             if benchmark not in ("pool", "swebench_pro"):
                 assert {(benchmark, name) for name in names} <= printed

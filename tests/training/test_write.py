@@ -9,7 +9,8 @@ from pointsman.scoring.bundle import load_bundle
 from pointsman.scoring.cluster import score
 from pointsman.training.build import Built
 from pointsman.training.mix import mix, strongest
-from pointsman.training.write import write_bundle
+from pointsman.training.plan import Plan
+from pointsman.training.write import Version, write_bundle
 from pointsman.values import Model, Prices
 
 CATALOGUE = {
@@ -32,8 +33,9 @@ def built() -> Built:
     )
 
 
-def write(directory: Path, built: Built) -> Path:
-    write_bundle(directory, built, CATALOGUE, {"what": "test"}, top_p=1, seed=0, created="2026-01-01")
+def write(directory: Path, built: Built, form: int = 2) -> Path:
+    version = Version("2026-01-01", form=form)
+    write_bundle(directory, built, CATALOGUE, Plan("test", {}, {}, {}), version, {"what": "test"}, "# Test\n")
     return directory
 
 
@@ -47,6 +49,18 @@ def test_what_is_written_can_be_read_in_both_forms(built: Built, tmp_path: Path)
     older = load_bundle(path, format=1)
     for vector in built.centroids:
         assert score(older, vector).scores == score(bundle, vector).scores
+
+
+def test_the_older_form_is_frozen_and_small(built: Built, tmp_path: Path) -> None:
+    path = write(tmp_path / "v0.6", built, form=1)
+    assert {file.name for file in path.iterdir()} == {
+        "README.md", "centroids.bin", "clusters.json",
+        "metadata.yaml", "model_registry.json", "rankings.json",
+    }  # fmt: skip
+    older, newer = load_bundle(path), load_bundle(write(tmp_path / "v0.7", built))
+    assert (older.format, older.quality) == (1, None)
+    for vector in built.centroids:
+        assert score(older, vector).scores == score(newer, vector).scores
 
 
 def test_writing_again_replaces_the_version(built: Built, tmp_path: Path) -> None:

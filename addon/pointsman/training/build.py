@@ -1,48 +1,35 @@
-"""A bundle from the evaluation data: centroids, expected qualities, alpha, and where each came from.
+"""A bundle's figures from data and a plan: centroids, expected qualities, alpha, and where each came from.
 
-1. K-means over the training prompts, agent prompts weighted up so that coding work gets
+1. K-means over the train prompts, those of weighty sources counting more, so that coding work gets
    clusters of its own among thousands of examination questions.
-2. Difficulty of every cluster in every source of prompts that somebody scored (`transfer`);
-   for agent prompts without scores, the difficulty of the benchmark that they are from.
-3. Ability of today's models on each source (`abilities`), and from both a quality per
-   source and cluster; a cluster's quality is their mean, weighted by its prompts.
-4. Each cell is lowered by half its error: cluster (leave-one-out) and ability together.
-5. Alpha per cluster from the gap between the best and the worst model there, averaged over
-   the families that most clients talk to.
+2. A model that was scored on a source's prompts has its own mean in each cluster, shrunk to its mean
+   over the source. Another one gets a cell from the difficulty of the cluster (`transfer`), known from the
+   models that were scored there, and its ability (`abilities`). What nobody scored is as hard as the plan
+   says.
+3. A cluster's quality is the mean over sources, weighted by their prompts there. A transferred cell is
+   lowered by half its error: that of the cluster (leave-one-out) and that of the ability together.
+4. Models that are worth their place stay: see `inclusion`.
+5. Alpha per cluster from the gap between the best and the worst model there, averaged over families.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pointsman.errors import DataError
+from pointsman.training import plan as plans
 from pointsman.training import transfer
 from pointsman.training.abilities import Ability, Fit
-from pointsman.training.data import NOT_SHIPPABLE, Data, Floats
+from pointsman.training.data import Data, Floats
+from pointsman.training.plan import Plan
 from pointsman.training.recipe import kmeans, nearest
 from pointsman.training.vectors import Vectors
 
-AGENT_WEIGHT = 6.0  # of an agent prompt: 1,381 of them then make up about a quarter of the whole
-OUTPUT_COST_RATIO = 0.25  # output tokens per input token; agents read far more than they write
-FAMILIES = ("anthropic", "openai", "gemini")
-MONEY = 0.15  # λ: expected quality that the dearest model of a family must bring over the cheapest
-LOWERED_BY = 0.5  # of a cell's root mean square error
-
-# Sources whose prompts carry scores of single models.
-SCORED = ("mmlu_pro", "llmrouter", "routellm_mmlu", "routellm_gsm8k", "routerarena")
-# Agent prompts: the instrument that says how hard they are. A pair is a pool and its categories.
-INSTRUMENTS: Mapping[str, str | tuple[str, str]] = {
-    "mbpp": ("llmrouter", "mbpp"),
-    "humaneval": ("llmrouter", "human_eval"),
-    "exercism_polyglot": "aider_polyglot",
-    "aider_chat": "swebench_pro",  # an assumption: turns of people who code with an agent, never scored
-    "tau2_retail": "tau2_retail",
-    "tau2_airline": "tau2_airline",
-}
+Clusters = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,151 +38,213 @@ class Built:
 
     models: tuple[str, ...]
     centroids: Vectors  # float32[K, dim]
-    quality: Floats  # [K, M], lowered
-    error: Floats  # [K, M], the root mean square error it was lowered by half of
+    quality: Floats  # [K, M], transferred cells lowered
+    error: Floats  # [K, M], root mean square error of what is transferred in a cell
     alpha: tuple[float, ...]
     sources: list[dict[str, float]]  # per cluster: weighted prompts of each source
+    scored: Floats | None = None  # [K, M], prompts that the model itself was scored on; None: none
+    words: tuple[tuple[str, ...], ...] = ()  # per cluster
 
 
-def usable(data: Data) -> npt.NDArray[np.bool_]:
-    """[n]: prompts that shipped artifacts may be derived from."""
-    return np.array([p.train and p.source not in NOT_SHIPPABLE for p in data.prompts])
+def usable(data: Data, plan: Plan | None = None) -> npt.NDArray[np.bool_]:
+    """[n]: prompts that written artifacts may be derived from."""
+    plan = plan or plans.read()
+    return np.array([p.train and plan.source(p.source).ship for p in data.prompts])
 
 
-def prompt_weights(data: Data) -> Floats:
-    return np.array([AGENT_WEIGHT if p.agent else 1.0 for p in data.prompts])
+def prompt_weights(data: Data, plan: Plan | None = None) -> Floats:
+    """[n]: what each prompt counts for."""
+    plan = plan or plans.read()
+    return np.array([plan.source(p.source).weight for p in data.prompts])
+
+
+def cluster(data: Data, vectors: Vectors, plan: Plan) -> tuple[Vectors, Clusters]:
+    """(centroids float32[K, dim], the nearest one [n] of every prompt)."""
+    inside = usable(data, plan)
+    k = plan.clusters(int(inside.sum()))
+    distinct = len(np.unique(vectors[inside], axis=0))
+    if distinct < k:
+        raise DataError(f"{distinct} distinct train prompts cannot make {k} clusters; ask for fewer with --k")
+    centroids = kmeans(vectors[inside], prompt_weights(data, plan)[inside], k, plan.seed)
+    return centroids, nearest(vectors, centroids, 1)[:, 0]
 
 
 def build(
     data: Data,
-    vectors: Vectors,
+    plan: Plan,
+    centroids: Vectors,
+    at: Clusters,
     abilities: Mapping[str, Ability],
     made: Fit,
-    prices: Mapping[str, tuple[str, float]],
-    *,
-    k: int,
-    seed: int,
 ) -> Built:
-    """Build from vectors [n, dim] of all prompts; `prices` are (provider, blended USD) per model."""
-    inside = usable(data)
-    weights = prompt_weights(data)
-    centroids = kmeans(vectors[inside], weights[inside], k, seed)
-    cluster = nearest(vectors, centroids, 1)[:, 0]
-    models = tuple(sorted(abilities))
-    shares, total, error = _sources(data, cluster, k), np.zeros((k, len(models))), np.zeros((k, len(models)))
+    """Qualities of all models of `abilities`; `at` [n] is the cluster of every prompt. Alpha is still 0."""
+    k, models = len(centroids), tuple(sorted(abilities))
+    shares = _shares(data, plan, at, k)
+    total, square = np.zeros((k, len(models))), np.zeros((k, len(models)))
+    scored = np.zeros((k, len(models)))
     for source, share in shares.items():
-        cells, square = _instrument(data, source, cluster, k, [abilities[m] for m in models], made)
-        total += share[:, None] * cells
-        error += share[:, None] * square
+        cells = _cells(data, plan, source, at, k, [abilities[m] for m in models], made, models)
+        total += share[:, None] * cells.quality
+        square += share[:, None] * cells.square
+        scored += cells.scored
     weight = np.sum(list(shares.values()), axis=0)[:, None]
-    root = np.sqrt(error / weight)
-    quality = np.clip(total / weight - LOWERED_BY * root, 0.0, 1.0)
-    listed = [
-        {source: float(share[at]) for source, share in shares.items() if share[at] > 0} for at in range(k)
+    mean, square = _everywhere(total, weight), _everywhere(square, weight)
+    root = np.sqrt(square)
+    quality = np.clip(mean - plan.lowered_by * root, 0.0, 1.0)
+    listed = _listed(data, plan, at, k)
+    return Built(models, centroids, quality, root, (0.0,) * k, listed, scored)
+
+
+def with_models(built: Built, keep: Sequence[str], families: Sequence[Sequence[str]], plan: Plan) -> Built:
+    """Only the models of `keep`, and the alpha that goes with them; `families` are those that set it."""
+    columns = [built.models.index(model) for model in sorted(keep)]
+    models = tuple(built.models[column] for column in columns)
+    quality = built.quality[:, columns]
+    gaps = [
+        own.max(axis=1) - own.min(axis=1)
+        for family in families
+        if (own := quality[:, [models.index(model) for model in family if model in models]]).size
     ]
-    return Built(models, centroids, quality, root, _alpha(models, quality, prices), listed)
+    gap = np.mean(gaps, axis=0)
+    alpha = tuple(np.round(gap / np.maximum(gap + plan.money, 1e-300), 4).tolist())
+    return Built(
+        models,
+        built.centroids,
+        quality,
+        built.error[:, columns],
+        alpha,
+        built.sources,
+        None if built.scored is None else built.scored[:, columns],
+        built.words,
+    )
 
 
-def _sources(data: Data, cluster: npt.NDArray[np.intp], k: int) -> dict[str, Floats]:
-    """{source: [K] weighted prompts}, of sources with an instrument."""
-    shares = {source: np.zeros(k) for source in (*SCORED, *INSTRUMENTS)}
-    weights = prompt_weights(data)
-    for at, prompt in enumerate(data.prompts):
+def _everywhere(total: Floats, weight: Floats) -> Floats:
+    """Means [K, M] from sums [K, M] and weights [K, 1]; where nothing is known, as everywhere."""
+    usual = total.sum(axis=0) / weight.sum()
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), usual)
+
+
+def _shares(data: Data, plan: Plan, at: Clusters, k: int) -> dict[str, Floats]:
+    """{source: [K] weighted train prompts}, of sources whose difficulty is known, in the plan's order."""
+    shares = {source: np.zeros(k) for source in _ordered(data, plan) if _instrument(data, plan, source)}
+    for n, prompt in enumerate(data.prompts):
         if prompt.train and prompt.source in shares:
-            shares[prompt.source][cluster[at]] += weights[at]
-    if (empty := np.flatnonzero(np.sum(list(shares.values()), axis=0) == 0)).size:
-        raise ValueError(
-            f"clusters {empty.tolist()} hold no prompt of known difficulty; choose another seed or k"
-        )
+            shares[prompt.source][at[n]] += plan.source(prompt.source).weight
+    if not shares:
+        raise DataError("no source of prompts has scores, so nothing can be learned about any model")
     return shares
 
 
-def _instrument(
-    data: Data, source: str, cluster: npt.NDArray[np.intp], k: int, abilities: list[Ability], made: Fit
-) -> tuple[Floats, Floats]:
-    """(expected quality, squared error), each [K, M], of a source's prompts in every cluster."""
-    instrument = INSTRUMENTS.get(source, source)
-    if isinstance(instrument, tuple):
-        rows, quality = _scored(data, *instrument)
-        member = np.ones((len(rows), 1))
-    elif instrument in SCORED:
-        rows, quality = _scored(data, instrument)
-        member = np.eye(k)[cluster[rows]]
-    else:
-        return _benchmark(instrument, k, abilities, made)
+def _ordered(data: Data, plan: Plan) -> list[str]:
+    """Sources that may be derived from: those of the plan in its order, then the others by name."""
+    present = {prompt.source for prompt in data.prompts if prompt.train}
+    names = [name for name in plan.sources if name in present] + sorted(present - plan.sources.keys())
+    return [name for name in names if plan.source(name).ship]
+
+
+def _instrument(data: Data, plan: Plan, source: str) -> str | tuple[str, str]:
+    """By what a source is as hard as it is: a source, (source, category), a benchmark, or "" for nothing."""
+    difficulty = plan.source(source).difficulty
+    if difficulty == plans.NONE:
+        return ""
+    if difficulty == plans.OWN:
+        return source if source in data.scores else ""
+    return difficulty
+
+
+def _listed(data: Data, plan: Plan, at: Clusters, k: int) -> list[dict[str, float]]:
+    """Per cluster: weighted train prompts of each source, also of those that only shape the clusters."""
+    counts = {source: np.zeros(k) for source in _ordered(data, plan)}
+    for n, prompt in enumerate(data.prompts):
+        if prompt.train and prompt.source in counts:
+            counts[prompt.source][at[n]] += plan.source(prompt.source).weight
+    return [{s: float(count[c]) for s, count in counts.items() if count[c] > 0} for c in range(k)]
+
+
+# --- one source ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """Of one source, each [K, M]: expected quality, squared error of what is transferred, own prompts."""
+
+    quality: Floats
+    square: Floats
+    scored: Floats
+
+
+def _cells(
+    data: Data,
+    plan: Plan,
+    source: str,
+    at: Clusters,
+    k: int,
+    abilities: list[Ability],
+    made: Fit,
+    models: tuple[str, ...],
+) -> _Cells:
+    instrument = _instrument(data, plan, source)
+    pool = instrument if isinstance(instrument, str) else instrument[0]
+    if pool not in data.scores:
+        return _benchmark(pool, k, abilities, made)
+    category = None if isinstance(instrument, str) else instrument[1]
+    rows, columns, quality = scores_of(data, pool, category)
+    member = np.eye(k)[at[rows]] if pool == source else np.ones((len(rows), 1))
     sums, counts = transfer.cell_sums(member, quality)
     means = np.asarray(np.nanmean(quality, axis=0))
     difficulty = transfer.fit_difficulty(sums, counts, means)
-    cells = _moved(difficulty, instrument, abilities, made, 0)
-    slack = _moved(difficulty, instrument, abilities, made, 1) - _moved(
-        difficulty, instrument, abilities, made, -1
-    )
-    square = transfer.leave_one_out_rmse(sums, counts, means)[:, None] ** 2 + (slack / 2) ** 2
-    return np.broadcast_to(cells, (k, len(abilities))), np.broadcast_to(square, (k, len(abilities)))
+    moved = [transfer.predict(difficulty, _expected(pool, abilities, made, d)) for d in (0, 1, -1)]
+    slack = (moved[1] - moved[2]) / 2
+    error = transfer.leave_one_out_rmse(sums, counts, means)[:, None] ** 2 + slack**2
+    shape = (k, len(models))
+    cells, square = np.broadcast_to(moved[0], shape).copy(), np.broadcast_to(error, shape).copy()
+    scored = np.zeros(shape)
+    for m, model in enumerate(models):
+        column = plan.evidence.get(model, {}).get("pool", {}).get(pool)
+        if column in columns:
+            r = columns.index(column)
+            cells[:, m] = own_means(sums[:, [r]], counts[:, [r]], means[[r]], plan.shrink)[:, 0]
+            square[:, m] = 0.0
+            scored[:, m] = counts[:, r] if pool == source else 0.0
+    return _Cells(cells, square, scored)
 
 
-def _scored(data: Data, source: str, category: str | None = None) -> tuple[npt.NDArray[np.intp], Floats]:
-    """(rows [n], scores [n, R]) of a source's train prompts, all of its models as references."""
+def scores_of(
+    data: Data, source: str, category: str | None = None
+) -> tuple[npt.NDArray[np.intp], list[str], Floats]:
+    """(rows [n], columns, scores [n, R] with NaN) of a source's train prompts that anybody was scored on."""
     columns = data.scores[source]
+    names = sorted(columns)
     rows = [
         at
         for at, prompt in enumerate(data.prompts)
         if prompt.source == source and prompt.train and category in (None, prompt.category)
     ]
-    quality = np.array([[columns[m].get(at, (np.nan, 0.0))[0] for m in sorted(columns)] for at in rows])
-    return np.array(rows, dtype=np.intp), quality
+    quality = np.array([[columns[m].get(at, (np.nan, 0.0))[0] for m in names] for at in rows])
+    quality = quality.reshape(len(rows), len(names))
+    measured = ~np.isnan(quality).all(axis=0)
+    if not measured.any():
+        raise DataError(f"no train prompt of {source}{f', {category}' if category else ''} has a score")
+    kept = [name for name, keep in zip(names, measured, strict=True) if keep]
+    return np.array(rows, dtype=np.intp), kept, quality[:, measured]
 
 
-def _moved(
-    difficulty: transfer.Difficulty,
-    instrument: str | tuple[str, str],
-    abilities: list[Ability],
-    made: Fit,
-    deviations: float,
-) -> Floats:
-    """[K, M] for abilities that are so many standard deviations higher than thought."""
-    pool = instrument if isinstance(instrument, str) else instrument[0]
-    return transfer.predict(difficulty, _expected(pool, abilities, made, deviations))
+def own_means(sums: Floats, counts: Floats, means: Floats, shrink: float) -> Floats:
+    """[K, M] means of a model's own scores in each cluster, with `shrink` prompts' worth of its mean [M]."""
+    weight = counts + shrink
+    return np.asarray(np.where(weight > 0, (sums + shrink * means) / np.where(weight > 0, weight, 1), means))
 
 
-def _benchmark(name: str, k: int, abilities: list[Ability], made: Fit) -> tuple[Floats, Floats]:
+def _benchmark(name: str, k: int, abilities: list[Ability], made: Fit) -> _Cells:
     """A benchmark known by its total alone is as hard in every cluster."""
     low, middle, high = (_expected(name, abilities, made, deviations) for deviations in (-1, 0, 1))
     shape = (k, len(abilities))
-    return np.broadcast_to(middle, shape), np.broadcast_to(((high - low) / 2) ** 2, shape)
+    square = np.broadcast_to(((high - low) / 2) ** 2, shape)
+    return _Cells(np.broadcast_to(middle, shape), square, np.zeros(shape))
 
 
 def _expected(name: str, abilities: list[Ability], made: Fit, deviations: float) -> Floats:
+    if name not in made.slope:
+        raise DataError(f"{name} is to say how hard prompts are, but no model has a result there that counts")
     return np.array([made.expected(name, a.theta + deviations * a.sd) for a in abilities])
-
-
-def _alpha(
-    models: tuple[str, ...], quality: Floats, prices: Mapping[str, tuple[str, float]]
-) -> tuple[float, ...]:
-    """gap / (gap + λ) per cluster, the gap being the families' mean (see `recipe.alpha_for`)."""
-    gaps = []
-    for family in FAMILIES:
-        own = quality[:, [at for at, model in enumerate(models) if prices[model][0] == family]]
-        gaps.append(own.max(axis=1) - own.min(axis=1))
-    gap = np.mean(gaps, axis=0)
-    return tuple(np.round(gap / (gap + MONEY), 4).tolist())
-
-
-def describe(built: Built, abilities: Mapping[str, Ability], made: Fit) -> dict[str, Any]:
-    """Provenance for the `meta` of quality_means.json: per model, per benchmark, per cluster."""
-    return {
-        "what": "expected score, 0…1, transferred from global abilities and lowered by half its error",
-        "models": {
-            m: {"ability": round(a.theta, 3), "sd": round(a.sd, 3), "basis": a.basis}
-            for m, a in sorted(abilities.items())
-        },
-        "benchmarks": {
-            b: {"slope": round(made.slope[b], 3), "difficulty": round(made.difficulty[b], 3)}
-            for b in sorted(made.slope)
-        },
-        "ability_row_error_logits": round(made.row_error, 3),
-        "clusters": {
-            str(at): {"prompts": sources, "error": round(float(built.error[at].mean()), 4)}
-            for at, sources in enumerate(built.sources)
-        },
-    }

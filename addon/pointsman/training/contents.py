@@ -10,9 +10,10 @@ import numpy as np
 from pointsman.scoring.bundle import Bundle
 from pointsman.scoring.bundle_files import Matrix
 from pointsman.scoring.cluster import blend
-from pointsman.scoring.knobs import Knobs, Overrides, merge
+from pointsman.scoring.dial import effective
+from pointsman.scoring.knobs import Overrides
 from pointsman.training.clusters import About
-from pointsman.training.mix import Vectors, choices, families, shares, strongest
+from pointsman.training.mix import Vectors, choices, families, field, shares, strongest
 from pointsman.values import Model
 
 DEFAULT = "default"  # the bundle's own knobs, beside its presets
@@ -61,14 +62,9 @@ def _tables(bundle: Bundle) -> tuple[Matrix, Matrix]:
     return bundle.rankings, bundle.rankings
 
 
-def presets(bundle: Bundle) -> dict[str, Knobs]:
+def presets(bundle: Bundle) -> dict[str, Overrides]:
     """{name: knobs}, the default first. Knobs do nothing in a v1 bundle: it has the default alone."""
-    found = {DEFAULT: bundle.defaults}
-    if bundle.format == 2:
-        given = bundle.metadata.get("training", {}).get("recommended_ui_defaults") or {}
-        for name, preset in given.items():
-            found[name] = merge(bundle.defaults, Overrides(**preset), bundle.k, prefix="")
-    return found
+    return {DEFAULT: Overrides()} | (dict(bundle.presets) if bundle.format == 2 else {})
 
 
 def mixes(
@@ -81,7 +77,9 @@ def mixes(
     found = []
     for family in families(bundle):
         asked = strongest(bundle, catalogue, family)
-        for name, knobs in presets(bundle).items():
+        deployed, eligible = field(bundle, catalogue, asked)
+        for name, asked_for in presets(bundle).items():
+            knobs = effective(bundle, asked_for, deployed=deployed, eligible=eligible)
             chosen = choices(bundle, catalogue, vectors, asked, knobs)
             found.append(Mix(family, asked, name, shares(chosen, weights)))
     return tuple(found)

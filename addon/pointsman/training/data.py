@@ -1,4 +1,4 @@
-"""The public evaluation data, as arrays. Prompt texts stay in memory; nothing here writes them anywhere."""
+"""What training and evaluation start from. Prompt texts stay in memory; nothing here writes them anywhere."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from pointsman.training import files
 
 Floats = npt.NDArray[np.float64]
 Scores = dict[str, dict[str, dict[int, tuple[float, float]]]]  # source → model → prompt → (score, USD)
-
-# bfcl's results have no stated licence: it is evaluated, and nothing that ships is derived from it.
-NOT_SHIPPABLE = frozenset({"bfcl"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +35,22 @@ class Data:
     providers: dict[str, str] = field(default_factory=dict)
 
 
+USUAL = {
+    "prompts": ("agent_prompts.jsonl.gz", "prompts.jsonl.gz"),
+    "scores": ("scores.csv.gz",),
+    "models": ("models.csv",),
+    "leaderboards": ("leaderboards.csv", "agentic_outcomes.csv.gz"),
+}
+
+
 def load(directory: Path) -> Data:
     """Read a directory that holds all files under their usual names. Raises DataError."""
-    return read(
-        [directory / "agent_prompts.jsonl.gz", directory / "prompts.jsonl.gz"],
-        [directory / "scores.csv.gz"],
-        [directory / "models.csv"],
-        [directory / "leaderboards.csv", directory / "agentic_outcomes.csv.gz"],
-    )
+    return read(*usual_files(directory).values())
+
+
+def usual_files(directory: Path) -> dict[str, tuple[Path, ...]]:
+    """The files of each kind in a directory, in the order in which they are read."""
+    return {kind: tuple(directory / name for name in names) for kind, names in USUAL.items()}
 
 
 def read(

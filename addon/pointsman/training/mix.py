@@ -60,16 +60,23 @@ def choices(
     requested: str,
     knobs: Knobs | None = None,
 ) -> list[str]:
-    """The model [n] of main turns with `vectors` [n, dim] that ask for `requested`.
+    """The model [n] of main turns with `vectors` [n, dim] that ask for `requested`."""
+    deployed, eligible = field(bundle, catalogue, requested)
+    return [score(bundle, v, knobs, deployed=deployed, eligible=eligible).model for v in vectors]
 
-    As without any configuration: deployed is the family, eligible is what is not opt-in (unless asked
-    for) and not priced above the requested model.
+
+def field(
+    bundle: Bundle, catalogue: Mapping[str, Model], requested: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(deployed, eligible) models of a main turn that asks for `requested`, without any configuration.
+
+    Deployed is the family; eligible is what is not opt-in (unless asked for) and not priced above it.
     """
     known = rows(bundle, catalogue)
     family = tuple(m for m in bundle.models if bundle.providers[m] == bundle.providers[requested])
     limit = _price(known[requested])
-    eligible = [m for m in family if m == requested or (not known[m].opt_in and _price(known[m]) <= limit)]
-    return [score(bundle, v, knobs, deployed=family, eligible=eligible).model for v in vectors]
+    usual = (m for m in family if m == requested or (not known[m].opt_in and _price(known[m]) <= limit))
+    return family, tuple(usual)
 
 
 def shares(chosen: Sequence[str], weights: Sequence[float] | None = None) -> dict[str, float]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pointsman.training.data import NOT_SHIPPABLE, Floats
+from pointsman.training import plan as plans
+from pointsman.training.data import Floats
 from pointsman.training.evaluation.clusters import Clusters, Settings
 from pointsman.training.evaluation.judge import Figure, Judge, figure
 from pointsman.training.evaluation.pools import Mask, Pool
@@ -73,9 +74,10 @@ def target_sets(models: int, settings: Settings) -> list[list[int]]:
 def _lenders(every: list[Pool], borrower: Pool) -> list[Pool]:
     """Other pools whose models can say how hard prompts are: many enough, and none of the borrower's."""
     found = []
+    closed = {name for name, source in plans.read().sources.items() if not source.ship}
     for pool in every:
         keep = [m for m, model in enumerate(pool.models) if model not in borrower.models]
-        shared = set(pool.sources) & set(borrower.sources) or set(pool.sources) & NOT_SHIPPABLE
+        shared = set(pool.sources) & set(borrower.sources) or set(pool.sources) & closed
         if len(keep) >= FEWEST_REFERENCES and not shared:
             found.append(pool.of(keep))
     return found
