@@ -97,9 +97,11 @@ class Pointsman:
         """Once, when mitmproxy listens."""
         if self.engine is None:
             return
-        settings, bundle = self.engine.settings, self.engine.pipeline.bundle
+        settings, shelf = self.engine.settings, self.engine.pipeline.shelf
         hosts = ", ".join(sorted(settings.provider_hosts))
-        log.info("Pointsman routes %s with bundle %s; decisions go to %s", hosts, bundle.version, settings.db)
+        others = ", ".join(bundle.version for bundle in shelf.others)
+        version = shelf.default.version + (f" (on request {others})" if others else "")
+        log.info("Pointsman routes %s with bundle %s; decisions go to %s", hosts, version, settings.db)
         if self._blocks_private and not _is_loopback(ctx.options.listen_host):
             log.warning(
                 "mitmproxy listens on every interface, so Pointsman refuses clients from other machines "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from pointsman.errors import BundleError
 from pointsman.scoring.bundle import list_versions, load_bundle, resolve
+from pointsman.scoring.cluster import score
+from pointsman.scoring.dial import effective
 from pointsman.scoring.knobs import Overrides
+from scoring.conftest import contents, write
 
 Writer = Callable[..., Path]
 Files = dict[str, Any]
@@ -29,7 +35,7 @@ def put(files: Files, path: str, value: Any) -> None:
     for key in parents:
         at = at[int(key)] if isinstance(at, list) else at.setdefault(key, {})
     if value is ...:
-        del at[last]
+        del at[int(last) if isinstance(at, list) else last]
     else:
         at[int(last) if isinstance(at, list) else last] = value
 
@@ -408,6 +414,12 @@ class TestVersions:
         with pytest.raises(BundleError, match="must name a version"):
             resolve(root)
 
+    def test_what_lacks_a_file_is_found_so_that_loading_can_say_so(self, root: Path) -> None:
+        (root / "v0.9" / "centroids.bin").unlink()
+        assert list_versions(root) == ("v0.2", "v0.9", "v0.10")
+        with pytest.raises(BundleError, match=r"v0\.9/centroids\.bin: cannot be read"):
+            load_bundle(resolve(root, "v0.9"))
+
     def test_a_pointer_to_what_is_not_there_is_named(self, root: Path) -> None:
         (root / "latest").write_text("v0.11")
         with pytest.raises(BundleError, match=r"latest: no bundle 'v0\.11'; there are: v0\.2, v0\.9, v0\.10"):
@@ -427,6 +439,45 @@ class TestVersions:
     def test_what_is_no_version_says_what_there_is(self, root: Path, version: str) -> None:
         with pytest.raises(BundleError, match=r"v0\.2, v0\.9, v0\.10"):
             resolve(root, version)
+
+
+def paths_in(value: Any, path: str) -> list[str]:
+    """Of every member of every file, as `put` takes them."""
+    if not isinstance(value, dict | list):
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [path, *(found for key, item in items for found in paths_in(item, f"{path}/{key}"))]
+
+
+JSON_FILES = {name: value for name, value in contents().items() if not isinstance(value, bytes)}
+ANYWHERE = [path for name, value in JSON_FILES.items() for path in paths_in(value, name)]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(ANYWHERE), ANYTHING | st.just(...))
+@example("metadata.yaml/training/default_routing_knobs/alpha_floor", [0.2, 0.9, 0.4])
+@example("metadata.yaml/version", [1])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+def test_whatever_stands_wherever_is_loaded_and_scores_or_is_refused_by_name(
+    tmp_path: Path, path: str, value: Any
+) -> None:
+    files = contents()
+    put(files, path, value)
+    folder = tmp_path / "any"
+    shutil.rmtree(folder, ignore_errors=True)
+    write(folder, files)
+    try:
+        bundle = load_bundle(folder)
+    except BundleError as error:
+        assert "any/" in str(error) and len(str(error)) < 1000
+        return
+    for vector in bundle.centroids:
+        for knobs in (bundle.defaults, effective(bundle, Overrides(quality_bias=0.5, speed_weight=0.0))):
+            assert np.isfinite(list(score(bundle, vector, knobs).scores.values())).all()
 
 
 def test_the_shipped_bundle_fits_the_shipped_encoder() -> None:

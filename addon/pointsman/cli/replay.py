@@ -18,7 +18,7 @@ _SHOWN = (
     "previous_model", "provider", "host", "stream", "strategy", "reason", "detail", "route", "bundle",
     "knobs", "knobs_hash", "clusters", "candidates", "runner_up", "margin", "adaptations", "stripped",
     "marker", "tool_loop", "retry_count", "message_count", "input_tokens_estimate", "max_tokens",
-    "request_bytes",
+    "request_bytes", "warnings",
 )  # fmt: skip
 
 

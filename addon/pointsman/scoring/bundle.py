@@ -133,7 +133,10 @@ def _available(root: Path) -> str:
 
 
 def _is_bundle(directory: Path) -> bool:
-    return (directory / "centroids.bin").is_file()
+    """Also one that lacks a file: loading says which."""
+    return any(
+        (directory / name).is_file() for name in ("centroids.bin", "model_registry.json", "metadata.yaml")
+    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
