@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
-from pointsman import clients, config, dry_run, local, trust
+from pointsman import clients, config, dry_run, local, options, trust
 from pointsman.cli.main import main
+from pointsman.embedding import Embedder
 from pointsman.options import OPTIONS
 from pointsman.scoring import knobs
+from pointsman.scoring.bundle import resolve
+from pointsman.scoring.cluster import score
+from pointsman.shelf import check, open_shelf
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -127,3 +134,29 @@ def test_the_hosts_that_the_authority_may_sign_for_are_listed() -> None:
     text = (ROOT / "certs" / "README.md").read_text()
     assert [host for host in trust.KNOWN_HOSTS if f"`{host}`" not in text] == []
     assert all(f"`{file}`" in text for file in (trust.CA_FILE, trust.CERT_FILE, trust.BUNDLE_FILE))
+
+
+def test_the_steps_for_adding_a_model_make_it_a_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step by step as the page says, on what is shipped; then the model is scored and can be picked."""
+    text = (ROOT / "docs" / "adding-a-model.md").read_text()
+    newest = resolve(ROOT / "bundles").name
+    code, config = (
+        re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)[-1].replace("v0.1", newest)
+        for kind in ("python", "yaml")
+    )
+    shutil.copytree(ROOT / "bundles" / newest, tmp_path / "bundles" / newest)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    exec(code, {})
+    (tmp_path / "router.yaml").write_text(config)
+    settings = options.build(SimpleNamespace())
+    running: Any = SimpleNamespace(id=Embedder.id, dim=Embedder.dim)
+    shelf = open_shelf(settings, running)
+    check(settings, shelf)
+    bundle = shelf.named["mine-1"]
+    row = settings.catalogue.rows["claude-next"]
+    assert row.target and not row.opt_in
+    among = ("claude-next", "claude-opus-5-5")
+    assert "claude-next" in {score(bundle, vector, eligible=among).model for vector in bundle.centroids}

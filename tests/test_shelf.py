@@ -121,7 +121,7 @@ def test_a_model_that_the_catalogue_lacks_is_named_with_bundle_and_file(build: B
     settings = build(MODELS.replace("birch", "birches"), bundles="all")
     with pytest.raises(BundleError) as caught:
         check(settings, open_shelf(settings, ENCODER))
-    named = f"bundle v0.2: {root}/v0.2/model_registry.json: model birch is not in the catalogue"
+    named = f"bundle v0.2: {root}/v0.2/model_registry.json: model birch: not in the catalogue"
     assert str(caught.value).startswith(f"{named}; did you mean birches?")
     assert "models of router.yaml" in str(caught.value)
 
@@ -137,7 +137,7 @@ def test_another_spelling_of_a_row_is_no_row(build: Build, root: Path) -> None:
     (root / "v0.2" / "rankings.json").unlink()
     settings = build()
     with pytest.raises(
-        BundleError, match=r"claude-haiku-4-5-20251001 is not .*; its row is claude-haiku-4-5;"
+        BundleError, match=r"claude-haiku-4-5-20251001: not .*; its row is claude-haiku-4-5;"
     ):
         check(settings, open_shelf(settings, ENCODER))
 

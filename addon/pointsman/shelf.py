@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman import paths
+from pointsman.catalogue import Catalogue
 from pointsman.embedding import Embedder
 from pointsman.errors import BundleError, ClientError, ConfigError
 from pointsman.options import Settings
@@ -60,7 +61,7 @@ def open_shelf(settings: Settings, embedder: Embedder) -> Shelf:
 def check(settings: Settings, shelf: Shelf) -> None:
     """Raises BundleError for a model that the catalogue lacks, ConfigError for a route's impossible knobs."""
     for bundle in (shelf.default, *shelf.others):
-        _check_catalogue(settings, bundle)
+        check_catalogue(settings.catalogue, bundle)
         for route in settings.routes:
             try:
                 dial.effective(bundle, route.knobs, prefix="the route's ")
@@ -70,9 +71,8 @@ def check(settings: Settings, shelf: Shelf) -> None:
                 ) from error
 
 
-def _check_catalogue(settings: Settings, bundle: Bundle) -> None:
-    """Without a row nothing is known of a model but its scores: not what it costs, nor what it takes."""
-    catalogue = settings.catalogue
+def check_catalogue(catalogue: Catalogue, bundle: Bundle) -> None:
+    """Raises BundleError for a model without a row: neither its price nor what it takes would be known."""
     for name in bundle.models:
         if name in catalogue.rows:
             continue
@@ -80,7 +80,7 @@ def _check_catalogue(settings: Settings, bundle: Bundle) -> None:
         hint = f"; its row is {family.name}" if family else suggestion(name, tuple(catalogue.rows))
         place = f"bundle {bundle.version}: {bundle.path / 'model_registry.json'}"
         raise BundleError(
-            f"{place}: model {ascii(name)[1:-1][:80]} is not in the catalogue{hint}; "
+            f"{place}: model {ascii(name)[1:-1][:80]}: not in the catalogue{hint}; "
             "add it under models of router.yaml, or take it out of the bundle"
         )
 

@@ -75,7 +75,7 @@ def test_a_bundle_with_a_model_that_nothing_is_known_of_is_refused_and_the_old_o
     assert rows.last["reason"] == "best for this kind of prompt"
     (error,) = proxy.warnings
     assert "keeps its old settings: bundle v0-lavish: " in error
-    assert "model_registry.json: model claude-opus-4-888 is not in the catalogue" in error
+    assert "model_registry.json: model claude-opus-4-888: not in the catalogue" in error
 
 
 def test_override_isolation_under_64_concurrent_requests_through_the_proxy(

@@ -14,9 +14,9 @@ import click
 from pointsman.errors import PointsmanError
 
 if TYPE_CHECKING:
+    from pointsman.catalogue import Catalogue
     from pointsman.scoring.bundle import Bundle
     from pointsman.training.vectors import Vectors
-    from pointsman.values import Model
 
 _root = click.option(
     "--root",
@@ -118,6 +118,7 @@ def _defect(name: str, root: Path | None) -> str:
     from pointsman.embedding import EMBED_DIM, EMBEDDER_ID
     from pointsman.errors import BundleError
     from pointsman.scoring.bundle import load_bundle
+    from pointsman.shelf import check_catalogue
     from pointsman.training import clusters
 
     try:
@@ -126,11 +127,7 @@ def _defect(name: str, root: Path | None) -> str:
         if bundle.format == 2 and bundle.rankings is not None:
             load_bundle(directory, format=1)
         clusters.read(directory, bundle.k)
-        if strangers := [model for model in bundle.models if model not in _catalogue()]:
-            raise BundleError(
-                f"{directory / 'model_registry.json'}: model {strangers[0]}: not in the catalogue; "
-                f"name it under `models` in router.yaml, or leave it out"
-            )
+        check_catalogue(_catalogue(), bundle)
     except BundleError as error:
         return str(error)
     return ""
@@ -164,7 +161,7 @@ def inspect(
         (tables.cluster_json if as_json else tables.cluster)(listed[cluster], loaded)
         return
     vectors, weights = _measured_on(prompts, loaded, contents.sizes(about))
-    mixes = contents.mixes(loaded, _catalogue(), vectors, weights)
+    mixes = contents.mixes(loaded, _catalogue().rows, vectors, weights)
     show = tables.contents_json if as_json else tables.contents
     show(loaded, listed, mixes, _basis(prompts, vectors, weights))
 
@@ -188,7 +185,7 @@ def diff(before: str, after: str, prompts: tuple[Path, ...], root: Path | None, 
     old, new = _load(before, root), _load(after, root)
     about = clusters.read(new.path, new.k)
     vectors, weights = _measured_on(prompts, new, contents.sizes(about))
-    comparison = compare(old, new, _catalogue(), vectors, weights)
+    comparison = compare(old, new, _catalogue().rows, vectors, weights)
     (tables.diff_json if as_json else tables.diff)(old, new, comparison, _basis(prompts, vectors, weights))
 
 
@@ -246,10 +243,13 @@ def _load(name: str, root: Path | None) -> Bundle:
     return load_bundle(_directory(name, root))
 
 
-def _catalogue() -> dict[str, Model]:
-    from pointsman.catalogue import Catalogue
+def _catalogue() -> Catalogue:
+    """With the rows of the router.yaml in force, as the proxy would have it."""
+    from types import SimpleNamespace
 
-    return dict(Catalogue.load().rows)
+    from pointsman import options
+
+    return options.build(SimpleNamespace()).catalogue
 
 
 def _measured_on(
