@@ -630,6 +630,19 @@ def test_a_bundle_that_is_not_loaded_is_a_warning_and_the_default(
     assert pipeline.give_up(plan, fits, STAMP).warnings == decision.warnings
 
 
+def test_knobs_that_do_nothing_are_warned_about(make: Any, bundle: Bundle) -> None:
+    """A v1 bundle was blended when it was trained."""
+    older = replace(bundle, version="v0", format=1, rankings=bundle.quality, quality=None, presets=PRESETS)
+    pipeline = replace(make(), shelf=shelf_of(bundle, older))
+    for headers in ({"x-router-alpha": "0"}, {"x-router-quality-bias": "0"}, {"x-router-preset": "economy"}):
+        decision = decide(pipeline, vector=HARD, asked=read_asked(headers | {"x-router-bundle": "v0"}))
+        assert decision.served_model == "claude-opus-4-8"
+        assert decision.warnings == (
+            "knobs do nothing with bundle v0, which was blended when it was trained",
+        )
+    assert decide(pipeline, asked=read_asked({"x-router-bundle": "v0"})).warnings == ()
+
+
 def test_alpha_length_mismatch_is_the_bundles_fault_and_no_clients(make: Any, bundle: Bundle) -> None:
     """What no bundle on disk can have: it is checked when it is loaded."""
     broken = replace(bundle, defaults=knobs.Knobs((0.5, 0.5, 0.5)))

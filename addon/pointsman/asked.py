@@ -30,17 +30,21 @@ class Asked:
     cache: bool = True  # may the answer be a kept one, or be kept?
 
     def bundle_of(self, shelf: Shelf) -> tuple[Bundle, tuple[str, ...]]:
-        """The bundle to score with; what is not loaded is the default one, and a warning."""
-        if not self.bundle:
-            return shelf.default, ()
-        if found := shelf.named.get(self.bundle):
-            return found, ()
-        loaded = ", ".join(sorted({bundle.version for bundle in shelf.named.values()}))
-        warning = (
-            f"x-router-bundle: {self.bundle[:80]!a} is not loaded, so {shelf.default.version} was used; "
-            f"loaded: {loaded} (router_bundles says which)"
-        )
-        return shelf.default, (warning,)
+        """The bundle to score with, and warnings; one that is not loaded is the default one."""
+        found = shelf.named.get(self.bundle) if self.bundle else shelf.default
+        bundle = found or shelf.default
+        warnings = []
+        if found is None:
+            loaded = ", ".join(sorted({bundle.version for bundle in shelf.named.values()}))
+            warnings.append(
+                f"x-router-bundle: {self.bundle[:80]!a} is not loaded, so {bundle.version} was used; "
+                f"loaded: {loaded} (router_bundles says which)"
+            )
+        if bundle.format == 1 and (self.preset or self.overrides != knobs.NOTHING):
+            warnings.append(
+                f"knobs do nothing with bundle {bundle.version}, which was blended when it was trained"
+            )
+        return bundle, tuple(warnings)
 
     def preset_of(self, bundle: Bundle) -> tuple[knobs.Layer, ...]:
         """The preset's knobs, nothing where none is asked for. Raises ClientError for an unknown one."""
