@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from pointsman.training.build import lengths
 from pointsman.training.data import Data, Prompt
 from pointsman.training.inclusion import FOLDS, Pool, own, pools, transferred
 from pointsman.training.plan import Plan, Source
@@ -19,7 +20,8 @@ def pool(quality: dict[str, tuple[float, float]], price: dict[str, float], count
     draws = (rng.random(chance.shape) < chance).astype(float)
     fold = rng.integers(0, FOLDS, count)
     cost = np.array([price[model] for model in quality])
-    return Pool("mine", tuple(quality), draws, cost, cluster[:, None].astype(np.intp), fold, 2)
+    vectors = np.eye(2, dtype=np.float32)[cluster]
+    return Pool("mine", tuple(quality), draws, cost, vectors, cluster[:, None].astype(np.intp), fold, 2)
 
 
 def included(found: Pool, *groups: list[str]) -> set[str]:
@@ -98,9 +100,25 @@ def test_only_what_may_be_used_makes_a_pool() -> None:
     (found,) = pools(
         data,
         plan,
+        np.eye(len(prompts), dtype=np.float32),
         np.zeros((len(prompts), 1), dtype=np.intp),
         1,
         names,
         {"elm": 1.0, "fir": 2.0, "rare": 3.0},
     )
     assert (found.source, found.models, len(found.quality)) == ("mine", ("elm", "fir"), 100)
+
+
+def test_costs_say_where_prompts_are_long() -> None:
+    """In cluster 1 all costs three times as much as in cluster 0; a model without costs says nothing."""
+    count = 4000
+    prompts = tuple(Prompt(str(n), "mine", "", "", True, False) for n in range(count))
+    cluster = np.arange(count) % 2
+    costs = {"elm": 1.0, "fir": 5.0}
+    scores = {m: {n: (1.0, usd * (1 + 2 * cluster[n])) for n in range(count)} for m, usd in costs.items()}
+    scores["oak"] = dict.fromkeys(range(count), (1.0, np.nan))
+    data = Data(prompts, {"mine": scores}, {}, {})
+    plan = Plan("test", {}, {m: {"pool": {"mine": m}} for m in scores}, {})
+    found = np.asarray(lengths(data, plan, ["elm", "fir", "oak"], cluster, 2))
+    assert np.allclose(found, [0.5, 1.5], atol=0.02)
+    assert lengths(data, plan, ["elm", "oak"], cluster, 2) == 1.0

@@ -18,7 +18,7 @@ def test_what_a_recipe_leaves_out_has_a_default(tmp_path: Path) -> None:
     plan = read(tmp_path, "sources: {a: {weight: 3}}\nk: 5\nmodels: {elm: }")
     assert plan.source("a") == Source(weight=3)
     assert plan.source("unknown") == Source()
-    assert (plan.k, plan.top_p, plan.money, plan.models) == (5, 2, 0.15, {"elm": {}})
+    assert (plan.k, plan.top_p, plan.money, plan.models) == (5, 1, 0.15, {"elm": {}})
 
 
 def test_the_shipped_recipe_is_one(tmp_path: Path) -> None:
@@ -89,6 +89,6 @@ def test_what_a_recipe_lacks_is_named() -> None:
 
 @pytest.mark.parametrize(("prompts", "k", "near"), [(10, 2, 1), (900, 9, 2), (100_000, 64, 2)])
 def test_clusters_grow_with_the_prompts(prompts: int, k: int, near: int) -> None:
-    plan = Plan("test", {}, {}, {})
+    plan = Plan("test", {}, {}, {}, top_p=2)
     assert plan.clusters(prompts) == k
     assert plan.nearest(k) == near

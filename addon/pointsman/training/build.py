@@ -2,10 +2,10 @@
 
 1. K-means over the train prompts, those of weighty sources counting more, so that coding work gets
    clusters of its own among thousands of examination questions.
-2. A model that was scored on a source's prompts has its own mean in each cluster, shrunk to its mean
-   over the source. Another one gets a cell from the difficulty of the cluster (`transfer`), known from the
-   models that were scored there, and its ability (`abilities`). What nobody scored is as hard as the plan
-   says.
+2. A model that was scored on a source's prompts has its own mean in each cluster, shrunk to what a
+   regression on the vectors expects there. Another one gets a cell from the difficulty of the cluster
+   (`transfer`), known from the models that were scored there, and its ability (`abilities`). What nobody
+   scored is as hard as the plan says.
 3. A cluster's quality is the mean over sources, weighted by their prompts there. A transferred cell is
    lowered by half its error: that of the cluster (leave-one-out) and that of the ability together.
 4. Models that are worth their place stay: see `inclusion`.
@@ -26,7 +26,14 @@ from pointsman.training import transfer
 from pointsman.training.abilities import Ability, Fit
 from pointsman.training.data import Data, Floats
 from pointsman.training.plan import Plan
-from pointsman.training.recipe import kmeans, nearest
+from pointsman.training.recipe import (
+    PRIOR_PENALTY,
+    cluster_lengths,
+    kmeans,
+    nearest,
+    own_cells,
+    regressed,
+)
 from pointsman.training.vectors import Vectors
 
 Clusters = npt.NDArray[np.intp]
@@ -72,6 +79,7 @@ def cluster(data: Data, vectors: Vectors, plan: Plan) -> tuple[Vectors, Clusters
 def build(
     data: Data,
     plan: Plan,
+    vectors: Vectors,
     centroids: Vectors,
     at: Clusters,
     abilities: Mapping[str, Ability],
@@ -83,7 +91,7 @@ def build(
     total, square = np.zeros((k, len(models))), np.zeros((k, len(models)))
     scored = np.zeros((k, len(models)))
     for source, share in shares.items():
-        cells = _cells(data, plan, source, at, k, [abilities[m] for m in models], made, models)
+        cells = _cells(data, plan, source, vectors, at, k, abilities, made)
         total += share[:, None] * cells.quality
         square += share[:, None] * cells.square
         scored += cells.scored
@@ -95,8 +103,17 @@ def build(
     return Built(models, centroids, quality, root, (0.0,) * k, listed, scored)
 
 
-def with_models(built: Built, keep: Sequence[str], families: Sequence[Sequence[str]], plan: Plan) -> Built:
-    """Only the models of `keep`, and the alpha that goes with them; `families` are those that set it."""
+def with_models(
+    built: Built,
+    keep: Sequence[str],
+    families: Sequence[Sequence[str]],
+    plan: Plan,
+    lengths: Floats | float = 1.0,
+) -> Built:
+    """Only the models of `keep`, and the alpha that goes with them; `families` are those that set it.
+
+    `lengths` [K] say how much dearer prompts are in a cluster than elsewhere, see `recipe.alpha_for`.
+    """
     columns = [built.models.index(model) for model in sorted(keep)]
     models = tuple(built.models[column] for column in columns)
     quality = built.quality[:, columns]
@@ -106,7 +123,7 @@ def with_models(built: Built, keep: Sequence[str], families: Sequence[Sequence[s
         if (own := quality[:, [models.index(model) for model in family if model in models]]).size
     ]
     gap = np.mean(gaps, axis=0)
-    alpha = tuple(np.round(gap / np.maximum(gap + plan.money, 1e-300), 4).tolist())
+    alpha = tuple(np.round(gap / np.maximum(gap + plan.money * lengths, 1e-300), 4).tolist())
     return Built(
         models,
         built.centroids,
@@ -178,23 +195,26 @@ def _cells(
     data: Data,
     plan: Plan,
     source: str,
+    vectors: Vectors,
     at: Clusters,
     k: int,
-    abilities: list[Ability],
+    abilities: Mapping[str, Ability],
     made: Fit,
-    models: tuple[str, ...],
 ) -> _Cells:
+    models = tuple(sorted(abilities))
+    known = [abilities[model] for model in models]
     instrument = _instrument(data, plan, source)
     pool = instrument if isinstance(instrument, str) else instrument[0]
     if pool not in data.scores:
-        return _benchmark(pool, k, abilities, made)
+        return _benchmark(pool, k, known, made)
     category = None if isinstance(instrument, str) else instrument[1]
     rows, columns, quality = scores_of(data, pool, category)
-    member = np.eye(k)[at[rows]] if pool == source else np.ones((len(rows), 1))
+    own = pool == source
+    member = np.eye(k)[at[rows]] if own else np.ones((len(rows), 1))
     sums, counts = transfer.cell_sums(member, quality)
     means = np.asarray(np.nanmean(quality, axis=0))
     difficulty = transfer.fit_difficulty(sums, counts, means)
-    moved = [transfer.predict(difficulty, _expected(pool, abilities, made, d)) for d in (0, 1, -1)]
+    moved = [transfer.predict(difficulty, _expected(pool, known, made, d)) for d in (0, 1, -1)]
     slack = (moved[1] - moved[2]) / 2
     error = transfer.leave_one_out_rmse(sums, counts, means)[:, None] ** 2 + slack**2
     shape = (k, len(models))
@@ -204,9 +224,12 @@ def _cells(
         column = plan.evidence.get(model, {}).get("pool", {}).get(pool)
         if column in columns:
             r = columns.index(column)
-            cells[:, m] = own_means(sums[:, [r]], counts[:, [r]], means[[r]], plan.shrink)[:, 0]
+            there = rows[~np.isnan(quality[:, r])]
+            inside = at[there] if own else np.zeros(len(there), dtype=np.intp)
+            scores = quality[~np.isnan(quality[:, r])][:, [r]]
+            cells[:, m] = own_means(vectors[there], inside, scores, k if own else 1)[:, 0]
             square[:, m] = 0.0
-            scored[:, m] = counts[:, r] if pool == source else 0.0
+            scored[:, m] = counts[:, r] if own else 0.0
     return _Cells(cells, square, scored)
 
 
@@ -230,10 +253,31 @@ def scores_of(
     return np.array(rows, dtype=np.intp), kept, quality[:, measured]
 
 
-def own_means(sums: Floats, counts: Floats, means: Floats, shrink: float) -> Floats:
-    """[K, M] means of a model's own scores in each cluster, with `shrink` prompts' worth of its mean [M]."""
-    weight = counts + shrink
-    return np.asarray(np.where(weight > 0, (sums + shrink * means) / np.where(weight > 0, weight, 1), means))
+def own_means(vectors: Vectors, at: Clusters, scores: Floats, k: int) -> Floats:
+    """[K, M]: means of models' own scores [n, M] in each cluster, shrunk to what a regression expects."""
+    expected = regressed(vectors, scores, vectors, PRIOR_PENALTY).clip(0, 1)
+    return own_cells(at, scores, k, expected)
+
+
+def lengths(data: Data, plan: Plan, models: Sequence[str], at: Clusters, k: int) -> Floats | float:
+    """[K]: how much dearer the dearest model is than the cheapest in a cluster, relative to all prompts.
+
+    From the measured costs of the train prompts on which all scored models of `models` have one; 1 where less
+    than two of them have.
+    """
+    costs: dict[str, dict[int, float]] = {}
+    for model in models:
+        for source, column in plan.evidence.get(model, {}).get("pool", {}).items():
+            if plan.source(source).ship and plan.source(source).difficulty == plans.OWN:
+                cells = data.scores[source].get(column, {}).items()
+                own = {n: usd for n, (_, usd) in cells if data.prompts[n].train and not np.isnan(usd)}
+                costs.setdefault(model, {}).update(own)
+    known = [column for column in costs.values() if column]
+    shared = sorted(set.intersection(*map(set, known))) if len(known) > 1 else []
+    if not shared:
+        return 1.0
+    table = np.array([[column[n] for column in known] for n in shared])
+    return cluster_lengths(at[shared], table, k)
 
 
 def _benchmark(name: str, k: int, abilities: list[Ability], made: Fit) -> _Cells:

@@ -33,6 +33,7 @@ from pointsman.training.build import own_means, scores_of
 from pointsman.training.data import Data, Floats
 from pointsman.training.plan import OWN, Plan
 from pointsman.training.recipe import alpha_for
+from pointsman.training.vectors import Vectors
 
 FOLDS = 5
 FOLDS_SEED = 11
@@ -75,6 +76,7 @@ class Pool:
     models: tuple[str, ...]
     quality: Floats  # [n, M]
     price: Floats  # [M]
+    vectors: Vectors  # [n, dim]
     near: Near  # [n, p], the nearest clusters, nearest first
     fold: Near  # [n]
     k: int
@@ -82,12 +84,13 @@ class Pool:
     def of(self, models: Sequence[str]) -> Pool:
         columns = [self.models.index(model) for model in models]
         quality, price = self.quality[:, columns], self.price[columns]
-        return Pool(self.source, tuple(models), quality, price, self.near, self.fold, self.k)
+        return Pool(self.source, tuple(models), quality, price, self.vectors, self.near, self.fold, self.k)
 
 
 def pools(
     data: Data,
     plan: Plan,
+    vectors: Vectors,
     near: Near,
     k: int,
     names: Mapping[tuple[str, str], str],
@@ -95,8 +98,8 @@ def pools(
 ) -> list[Pool]:
     """The pools of all sources that may be used; `names` are what (source, column) is called.
 
-    `near` [all prompts, p]; `price` is what a model costs. A model that was scored on less than half of a
-    source's prompts is left out.
+    `vectors` and `near` are of all prompts; `price` is what a model costs. A model that was scored on less
+    than half of a source's prompts is left out.
     """
     found = []
     for source in data.scores:
@@ -114,7 +117,10 @@ def pools(
         models = tuple(names[source, columns[r]] for r in keep)
         fold = np.random.default_rng(FOLDS_SEED).integers(0, FOLDS, int(full.sum()))
         cost = np.array([price[model] for model in models])
-        found.append(Pool(source, models, quality[full][:, keep], cost, near[rows[full]], fold, k))
+        inside = rows[full]
+        found.append(
+            Pool(source, models, quality[full][:, keep], cost, vectors[inside], near[inside], fold, k)
+        )
     return found
 
 
@@ -135,7 +141,7 @@ def _eliminate(found: Sequence[Pool], plan: Plan) -> list[Verdict]:
     """Drop what adds least, one by one, as long as it adds nothing."""
     models = sorted({model for pool in found for model in pool.models})
     dropped: list[Verdict] = []
-    cells = [_fold_cells(pool, plan) for pool in found]
+    cells = [_fold_cells(pool) for pool in found]
     while len(models) > 1:
         verdicts = [_verdict(model, models, found, cells, plan) for model in models]
         worst = min(verdicts, key=lambda v: (v.included, v.gain or 0.0, v.model))
@@ -170,7 +176,7 @@ def transferred(found: Sequence[Pool], plan: Plan) -> Transfer:
         if count < 3:
             continue
         used.append(pool.source)
-        folds = _fold_cells(pool, plan)
+        folds = _fold_cells(pool)
         for m in range(count):
             rest = [at for at in range(count) if at != m]
             changed = folds.copy()
@@ -195,13 +201,12 @@ def _as_transferred(pool: Pool, fold: int, m: int, rest: Sequence[int], plan: Pl
     return np.clip(cells - plan.lowered_by * transfer.leave_one_out_rmse(sums, counts, means), 0.0, 1.0)
 
 
-def _fold_cells(pool: Pool, plan: Plan) -> Floats:
+def _fold_cells(pool: Pool) -> Floats:
     """[FOLDS, K, M]: every model's own cells, without the prompts of each fold."""
     found = np.empty((FOLDS, pool.k, len(pool.models)))
     for fold in range(FOLDS):
         inside = pool.fold != fold
-        sums, counts = transfer.cell_sums(np.eye(pool.k)[pool.near[inside, 0]], pool.quality[inside])
-        found[fold] = own_means(sums, counts, pool.quality[inside].mean(axis=0), plan.shrink)
+        found[fold] = own_means(pool.vectors[inside], pool.near[inside, 0], pool.quality[inside], pool.k)
     return found
 
 

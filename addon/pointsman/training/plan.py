@@ -58,10 +58,9 @@ class Plan:
     anchor: str = ""  # the source whose logit scale abilities are measured on
     families: tuple[str, ...] = ()  # providers whose mean gap sets alpha; none: of all that have two models
     k: int | None = None  # clusters; None: one for each hundred train prompts, from 2 to 64
-    top_p: int = 2
+    top_p: int = 1
     seed: int = 0
     money: float = 0.15  # λ: expected quality that the dearest model must bring over the cheapest
-    shrink: float = 20.0  # prompts' worth of a model's own mean mixed into each of its own cells
     lowered_by: float = 0.5  # of a transferred cell's root mean square error
     output_cost_ratio: float = 0.25  # output tokens per input token; agents read far more than they write
     presets: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType(_UI_DEFAULTS))
@@ -101,7 +100,7 @@ def read(path: Path = SHIPPED) -> Plan:
         value = values.get(key, low)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
             raise DataError(f"{path}: {key}: must be a whole number of at least {low}, not {value!r}")
-    for key in ("money", "shrink", "lowered_by", "output_cost_ratio"):
+    for key in ("money", "lowered_by", "output_cost_ratio"):
         value = values.get(key, 0)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
             raise DataError(f"{path}: {key}: must be a number of at least 0, not {value!r}")

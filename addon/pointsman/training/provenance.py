@@ -13,6 +13,7 @@ import numpy as np
 from pointsman.errors import DataError
 from pointsman.training import words
 from pointsman.training.inclusion import Transfer, Verdict
+from pointsman.training.recipe import OWN_COUNT
 from pointsman.training.train import Trained
 
 
@@ -116,8 +117,8 @@ def readme(name: str, trained: Trained, files: Sequence[Input], versions: Mappin
         f"{trained.prompts:,} train prompts; "
         f"{_nearest(plan.nearest(len(built.centroids)))}.",
         f"- λ = {plan.money:g}: expected quality that the dearest model must bring over the cheapest.",
-        f"- Own cells are shrunk by {plan.shrink:g} prompts' worth of the model's mean; transferred cells "
-        f"are lowered by {plan.lowered_by:g} of their error.",
+        f"- Own cells are shrunk by {OWN_COUNT:g} prompts' worth of what a regression expects; transferred "
+        f"cells are lowered by {plan.lowered_by:g} of their error.",
         f"- Abilities are measured on the scale of {plan.anchor}; a leaderboard row says another one to "
         f"within {trained.fit.row_error:.2f} on the logit scale.",
         *_weights(trained),

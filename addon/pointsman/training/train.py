@@ -11,7 +11,7 @@ import numpy as np
 from pointsman.errors import DataError
 from pointsman.training import inclusion, words
 from pointsman.training.abilities import Ability, Fit, abilities
-from pointsman.training.build import Built, build, cluster, usable, with_models
+from pointsman.training.build import Built, build, cluster, lengths, usable, with_models
 from pointsman.training.data import Data
 from pointsman.training.inclusion import Transfer, Verdict
 from pointsman.training.plan import Plan
@@ -76,17 +76,18 @@ def train(
         if not known:
             raise DataError("no model has a price, and scores or rows that connect it with a scored source")
         say("qualities")
-        everything = build(data, plan, centroids, at, known, fit)
+        everything = build(data, plan, vectors, centroids, at, known, fit)
         say("choosing models")
         near = nearest(vectors, centroids, plan.nearest(len(centroids)))
-        moved = inclusion.transferred(_pools(data, plan, near, len(centroids), rows), plan)
-        verdicts = _verdicts(data, plan, near, everything, rows, moved)
+        moved = inclusion.transferred(_pools(data, plan, vectors, near, len(centroids), rows), plan)
+        verdicts = _verdicts(data, plan, vectors, near, everything, rows, moved)
         keep = sorted(known) if include_all else [v.model for v in verdicts if v.included]
         if not keep:
             raise DataError(
                 "no model was measured to be worth its place; --include all takes them all the same"
             )
-        built = with_models(everything, keep, _families(plan, keep, rows), plan)
+        longer = lengths(data, plan, keep, at, len(centroids))
+        built = with_models(everything, keep, _families(plan, keep, rows), plan, longer)
         say("typical words")
         inside = np.flatnonzero(usable(data, plan))
         texts = [data.prompts[n].text for n in inside]
@@ -97,18 +98,19 @@ def train(
 
 
 def _pools(
-    data: Data, plan: Plan, near: inclusion.Near, k: int, rows: Mapping[str, Model]
+    data: Data, plan: Plan, vectors: Vectors, near: inclusion.Near, k: int, rows: Mapping[str, Model]
 ) -> list[inclusion.Pool]:
     """All models with scores and prices, also such as cannot be routed to, by their names in the scores."""
     names = {(source, column): column for source, columns in data.scores.items() for column in columns}
     cost = {name: _cost(row.prices, plan) for name, row in rows.items()}
     cost |= {name: _cost(Prices(given, made), plan) for name, (given, made) in data.prices.items()}
-    return inclusion.pools(data, plan, near, k, names, cost)
+    return inclusion.pools(data, plan, vectors, near, k, names, cost)
 
 
 def _verdicts(
     data: Data,
     plan: Plan,
+    vectors: Vectors,
     near: inclusion.Near,
     built: Built,
     rows: Mapping[str, Model],
@@ -122,7 +124,9 @@ def _verdicts(
     }
     cost = {model: _cost(rows[model].prices, plan) for model in built.models}
     groups = [list(built.models), *_providers(built.models, rows)]
-    own = inclusion.own(inclusion.pools(data, plan, near, len(built.centroids), names, cost), groups, plan)
+    own = inclusion.own(
+        inclusion.pools(data, plan, vectors, near, len(built.centroids), names, cost), groups, plan
+    )
     found = []
     for model in plan.models:
         if model not in built.models:
