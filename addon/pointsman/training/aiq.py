@@ -38,21 +38,19 @@ def _below(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float
     return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0])
 
 
-def aiq(costs: Points, qualities: Points, low: float, high: float) -> float:
-    """Mean height of the hull between costs `low` and `high`.
+def aiq(x: Points, y: Points, low: float, high: float) -> float:
+    """Mean height of a hull (its vertices, as from `hull`) between costs `low` and `high`.
 
     Right of the hull its last quality holds; left of it, where a router cannot go, its first.
     """
-    x, y = hull(costs, qualities)
     grid = np.unique(np.concatenate([[low, high], x[(x > low) & (x < high)]]))
     if len(grid) < 2:
         return float(y[-1])
     return float(np.trapezoid(np.interp(grid, x, y), grid) / (high - low))
 
 
-def reach(costs: Points, qualities: Points, quality: float) -> float:
-    """The least cost at which the hull is as high as `quality`; infinite if it never is."""
-    x, y = hull(costs, qualities)
+def reach(x: Points, y: Points, quality: float) -> float:
+    """The least cost at which a hull is as high as `quality`; infinite if it never is."""
     if quality > y[-1] + SAME:
         return np.inf
     return float(np.interp(quality, y, x))  # both rise strictly

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pointsman.training.aiq import aiq, hull, reach
+from pointsman.training.aiq import Points, aiq, hull, reach
 from pointsman.training.data import Floats
 from pointsman.training.evaluation.pools import Pool
 from pointsman.training.recipe import Indices
@@ -48,11 +48,12 @@ def figure(drawn: Floats) -> Figure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep:
-    """A router with its knob turned: means at L settings under B + 1 weightings, each [B + 1, L]."""
+    """A router with its knob turned, under B + 1 weightings."""
 
-    cost: Floats
-    quality: Floats
-    strong: Floats  # share of the dearest model
+    cost: Floats  # [B + 1, L], means at L settings
+    quality: Floats  # [B + 1, L]
+    hulls: list[tuple[Points, Points]]  # [B + 1], vertices (costs, qualities)
+    strong: Floats | None  # [B + 1, L], of two models: the share of the dearer one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,30 +71,32 @@ class Judge:
 
     def sweep(self, chosen: Indices) -> Sweep:
         """`chosen` [n, L] are indices of models."""
-        return Sweep(
-            cost=self._mean(np.take_along_axis(self.pool.cost_usd, chosen, axis=1)),
-            quality=self._mean(np.take_along_axis(self.pool.quality, chosen, axis=1)),
-            strong=self._mean(chosen == self.dearest),
+        return self._swept(
+            self._mean(np.take_along_axis(self.pool.cost_usd, chosen, axis=1)),
+            self._mean(np.take_along_axis(self.pool.quality, chosen, axis=1)),
+            self._mean(chosen == self.dearest) if self.two else None,
         )
 
     def singles(self) -> Sweep:
         """The models as they are: what the zero router mixes."""
-        share = np.zeros_like(self.cost)
-        share[:, self.dearest] = 1
-        return Sweep(self.cost, self.quality, share)
+        share = np.tile(np.arange(len(self.pool.models)) == self.dearest, (len(self.cost), 1))
+        return self._swept(self.cost, self.quality, share.astype(np.float64) if self.two else None)
 
     def chord(self) -> Sweep:
         """A random mix of the cheapest and the dearest model."""
         ends = [int(self.cost[0].argmin()), self.dearest]
-        return Sweep(
-            self.cost[:, ends], self.quality[:, ends], np.broadcast_to([0.0, 1.0], (len(self.cost), 2))
-        )
+        share = np.tile([0.0, 1.0], (len(self.cost), 1))
+        return self._swept(self.cost[:, ends], self.quality[:, ends], share if self.two else None)
 
     def oracle(self, money: Floats) -> Sweep:
         """Who knows every score and cost beforehand, for L worths of money [L] as in `choose`."""
         spread = float(np.ptp(self.cost[0])) or 1.0
         dear = self.pool.cost_usd / spread
         return self.sweep(np.stack([(self.pool.quality - m * dear).argmax(axis=1) for m in money], axis=1))
+
+    @property
+    def two(self) -> bool:
+        return len(self.pool.models) == 2
 
     @property
     def dearest(self) -> int:
@@ -107,17 +110,17 @@ class Judge:
     def aiq(self, sweep: Sweep) -> Floats:
         """[B + 1], in points, over the range of the single models' costs in the sample."""
         low, high = float(self.cost[0].min()), float(self.cost[0].max())
-        pairs = zip(sweep.cost, sweep.quality, strict=True)
-        return 100 * np.array([aiq(c, q, low, high) for c, q in pairs])
+        return 100 * np.array([aiq(x, y, low, high) for x, y in sweep.hulls])
 
     def saving(self, sweep: Sweep) -> Floats:
         """[B + 1], share of the best single model's cost."""
         best_cost, best_quality = self.cost[:, self.best], self.quality[:, self.best]
-        needed = [reach(c, q, b) for c, q, b in zip(sweep.cost, sweep.quality, best_quality, strict=True)]
+        needed = [reach(x, y, best) for (x, y), best in zip(sweep.hulls, best_quality, strict=True)]
         return np.asarray(1 - np.minimum(np.array(needed), best_cost) / best_cost)
 
     def recovered(self, sweep: Sweep) -> tuple[Floats, Floats, Floats]:
         """(APGR, CPT(50), CPT(80)), each [B + 1]; of a pool with two models."""
+        assert sweep.strong is not None
         weak = 1 - self.dearest
         found = [
             recovered(share, q, ends[weak], ends[self.dearest])
@@ -132,11 +135,10 @@ class Judge:
 
     def curve(self, sweep: Sweep, costs: Floats) -> Floats:
         """[B + 1, len(costs)]: height of the hull at given mean costs, NaN left of it."""
-        rows = []
-        for cost, quality in zip(sweep.cost, sweep.quality, strict=True):
-            x, y = hull(cost, quality)
-            rows.append(np.interp(costs, x, y, left=np.nan))
-        return np.array(rows)
+        return np.array([np.interp(costs, x, y, left=np.nan) for x, y in sweep.hulls])
+
+    def _swept(self, cost: Floats, quality: Floats, strong: Floats | None) -> Sweep:
+        return Sweep(cost, quality, [hull(c, q) for c, q in zip(cost, quality, strict=True)], strong)
 
     def _mean(self, values: npt.NDArray[np.generic]) -> Floats:
         return np.asarray(self.weights @ values.astype(np.float32), dtype=np.float64)  # the sums dominate

@@ -112,19 +112,18 @@ def _pool_report(
     costs = np.linspace(judged.cost[0].min(), judged.cost[0].max(), GRID)
     zero = judged.aiq(judged.singles())
     blind = judged.brier(np.concatenate([routers.mean(part).expected for part in cut]))
-    two = len(pool.models) == 2
     rows = [
-        _row("zero router", judged, [judged.singles()], zero, costs, two),
-        _row("random mix", judged, [judged.chord()], zero, costs, two),
+        _row("zero router", judged, [judged.singles()], zero, costs),
+        _row("random mix", judged, [judged.chord()], zero, costs),
     ]
     for name, router in OWN.items():
         tick(f"{pool.name}: {name}")
         routed = _routed(router, cut, made, settings)
         briers = np.mean([judged.brier(one.expected) for one in routed], axis=0)
         sweeps = [judged.sweep(one.chosen) for one in routed]
-        rows.append(_row(name, judged, sweeps, zero, costs, two, 1000 * (briers - blind)))
+        rows.append(_row(name, judged, sweeps, zero, costs, 1000 * (briers - blind)))
     tick(f"{pool.name}: oracle")
-    rows.append(_row("oracle", judged, [judged.oracle(LAMBDAS)], zero, costs, two))
+    rows.append(_row("oracle", judged, [judged.oracle(LAMBDAS)], zero, costs))
     tick(f"{pool.name}: transfer")
     transferred = targets.transfer(cut, judged, every, made, settings)
     return PoolReport(
@@ -165,13 +164,12 @@ def _row(
     sweeps: list[Sweep],
     zero: Floats,
     costs: Floats,
-    two: bool,
     brier: Floats | None = None,
 ) -> Row:
     """The figures of a router, averaged over its seeds under every resampling."""
     gains = [judged.aiq(sweep) - zero for sweep in sweeps]
     curves = np.mean([judged.curve(sweep, costs) for sweep in sweeps], axis=0)
-    recovered = np.mean([judged.recovered(sweep) for sweep in sweeps], axis=0) if two else None
+    recovered = np.mean([judged.recovered(sweep) for sweep in sweeps], axis=0) if judged.two else None
     return Row(
         router=name,
         gain=figure(np.mean(gains, axis=0)),
