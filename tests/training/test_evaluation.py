@@ -172,7 +172,7 @@ def test_intervals_over_sets_hold_the_sets_spread() -> None:
 
 
 def test_the_worth_of_money_moves_the_choice_from_the_best_to_the_cheapest() -> None:
-    chosen = choose(np.array([[0.2, 0.9, 0.8]]), np.array([1.0, 5.0, 2.0]))
+    chosen = choose(np.array([[0.2, 0.9, 0.8]]), np.array([[0.2, 1.0, 0.4]]))
     assert (chosen[0, 0], chosen[0, -1]) == (1, 0)
     assert 2 in chosen[0]
 

@@ -66,11 +66,10 @@ def test_own_cells_are_shrunk_to_what_is_expected_there() -> None:
     assert cells[:, 0] == pytest.approx([0.9 + share * 0.1, 0.2 - share * 0.2, 0.5])
 
 
-def test_a_regression_finds_a_line_and_stays_between_0_and_1() -> None:
+def test_a_regression_finds_a_line_and_under_a_great_penalty_the_mean() -> None:
     x = np.random.default_rng(0).random((500, 3)).astype(np.float32)
-    quality = (0.2 + x @ np.array([[0.5], [0.0], [-0.3]])).clip(0, 1)
-    assert np.abs(regressed(x, quality, x, 1e-3) - quality).max() < 0.05
-    assert regressed(x, quality, 100 * x, 1e-3).max() == 1.0
+    quality = 0.2 + x @ np.array([[0.5], [0.0], [-0.3]])
+    assert np.abs(regressed(x, quality, 2 * x, 1e-3) - (0.2 + 2 * (quality - 0.2))).max() < 0.01
     assert np.allclose(regressed(x, quality, x, 1e9), quality.mean(), atol=1e-3)
 
 
@@ -82,9 +81,15 @@ def test_where_prompts_are_longer_the_dear_model_has_to_bring_more() -> None:
 
 
 def test_lengths_are_relative_and_shrunk() -> None:
-    cost = np.array([[1.0, 10.0]] * 1000 + [[3.0, 30.0]] * 1000)
+    cost = np.array([[1.0, 11.0]] * 1000 + [[1.0, 31.0]] * 1000)
     found = cluster_lengths(np.repeat([0, 1], 1000), cost, 3)
     assert found == pytest.approx([0.5, 1.5, 1.0], abs=0.02)
+
+
+def test_no_cluster_is_without_length() -> None:
+    cost = np.array([[1.0, 1.0]] * 1000 + [[1.0, 31.0]] * 1000)
+    assert cluster_lengths(np.repeat([0, 1], 1000), cost, 2).tolist() == pytest.approx([0.05, 2], abs=0.05)
+    assert cluster_lengths(np.zeros(5, np.intp), np.ones((5, 2)), 1)[0] > 0
 
 
 def test_a_target_is_expected_to_find_hard_what_the_others_find_hard() -> None:

@@ -17,8 +17,9 @@ from pointsman.training.transfer import cell_sums, fit_difficulty, predict
 from pointsman.training.vectors import Vectors
 
 # What the dearest model must bring over the cheapest: the knob that every curve is swept with.
-LAMBDAS = np.concatenate([[0.0], np.geomspace(3e-3, 30, 60), [1e6]])
+LAMBDAS = np.concatenate([[0.0], np.geomspace(3e-3, 30, 40), [1e6]])
 OWN_COUNT = 30.0  # prompts' worth of what is expected mixed into each cell
+SHORTEST = 0.05  # of the average, in a cluster
 PRIOR_PENALTY = 30.0  # of the regression that says what is expected
 NO_DIFFICULTY_COUNT = 20.0  # prompts' worth of "like the average" in a cluster that other pools hardly know
 
@@ -50,13 +51,15 @@ def alpha_for(quality: Floats, money: float, lengths: Floats | float = 1.0) -> t
 
 
 def cluster_lengths(cluster: Indices, cost_usd: Floats, k: int) -> Floats:
-    """[K]: what a prompt costs in a cluster, relative to all prompts, whichever model serves it.
+    """[K]: how much dearer the dearest model is than the cheapest in a cluster, relative to all prompts.
 
-    `cluster` [n] is every prompt's nearest one, `cost_usd` [n, M]. Shrunk to 1.
+    `cluster` [n] is every prompt's nearest one, `cost_usd` [n, M]. Shrunk to 1, and never near 0.
     """
-    relative = (cost_usd / cost_usd.mean(axis=0)).mean(axis=1)
+    means = cost_usd.mean(axis=0)
+    spread = cost_usd[:, means.argmax()] - cost_usd[:, means.argmin()]
     counts = np.bincount(cluster, minlength=k)
-    return np.asarray((np.bincount(cluster, relative, k) + OWN_COUNT) / (counts + OWN_COUNT))
+    relative = np.bincount(cluster, spread / (spread.mean() or 1.0), k)
+    return np.maximum((relative + OWN_COUNT) / (counts + OWN_COUNT), SHORTEST)
 
 
 def served(cells: Floats, price: Floats, near: Indices, lengths: Floats | float = 1.0) -> Indices:
@@ -93,16 +96,13 @@ def own_cells(cluster: Indices, quality: Floats, k: int, expected: Floats | None
     return np.asarray((sums + OWN_COUNT * prior) / (counts + OWN_COUNT))
 
 
-def regressed(fit: Vectors, quality: Floats, held: Vectors, penalty: float) -> Floats:
-    """[held, M]: a ridge regression per model of scores [fit, M] on vectors, clipped to 0…1.
-
-    The intercept is not penalised.
-    """
-    middle, means = fit.mean(axis=0), quality.mean(axis=0)
+def regressed(fit: Vectors, known: Floats, held: Vectors, penalty: float) -> Floats:
+    """[held, M]: a ridge regression per model of scores or costs [fit, M] on vectors."""
+    middle, means = fit.mean(axis=0), known.mean(axis=0)
     x = fit - middle
     normal = (x.T @ x).astype(np.float64) + penalty * np.eye(x.shape[1])
-    slopes = np.linalg.solve(normal, (x.T @ (quality - means).astype(np.float32)).astype(np.float64))
-    return np.clip((held - middle) @ slopes + means, 0.0, 1.0)
+    slopes = np.linalg.solve(normal, (x.T @ (known - means).astype(np.float32)).astype(np.float64))
+    return np.asarray((held - middle) @ slopes + means)
 
 
 def transferred_cells(cluster: Indices, references: Floats, means: Floats, k: int) -> Floats:

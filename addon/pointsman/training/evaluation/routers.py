@@ -1,7 +1,7 @@
 """What is compared: each router learns from some prompts and expects a score of every model on others.
 
-All but the bundle's own routers choose the model with the highest expected score − λ · price, the price being
-a model's mean cost scaled to 0…1. What a bundle can serve goes through the blend that serves.
+What a bundle can serve goes through the blend that serves, with one price per model: its mean cost. The
+others expect a cost for every prompt in the same way as a score, and choose the highest score − λ · cost.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Part:
 
     @property
     def price(self) -> Floats:
-        """[M]: all that a router knows of costs."""
+        """[M]: all that a bundle knows of costs."""
         return np.asarray(self.fit.cost_usd.mean(axis=0))
 
 
@@ -67,7 +67,7 @@ def by_clusters(part: Part, cells: Floats, near: Indices, lengths: Floats) -> Ro
 
 def own_clusters(part: Part, near: Indices, k: int) -> Routed:
     cluster, learnt = near[part.fit.rows, 0], part.vectors[part.fit.rows]
-    expected = regressed(learnt, part.fit.quality, learnt, PRIOR_PENALTY)
+    expected = regressed(learnt, part.fit.quality, learnt, PRIOR_PENALTY).clip(0, 1)
     cells = own_cells(cluster, part.fit.quality, k, expected)
     return by_clusters(part, cells, near, cluster_lengths(cluster, part.fit.cost_usd, k))
 
@@ -81,31 +81,33 @@ def stacked(found: Sequence[Routed]) -> Routed:
 
 def mean(part: Part) -> Routed:
     """Knows the models and not the prompt."""
-    return _by_expectation(part, np.tile(part.fit.quality.mean(axis=0), (len(part.held.rows), 1)))
+    return _by_expectation(part, np.tile(_known(part).mean(axis=0), (len(part.held.rows), 1)))
 
 
 def neighbours(part: Part) -> Routed:
-    """Mean score over the nearest prompts, shrunk to the model's mean."""
+    """Means over the nearest prompts, shrunk to the model's mean."""
     near = part.vectors[part.held.rows] @ part.vectors[part.fit.rows].T
     count = min(NEIGHBOURS, near.shape[1])
     found = np.argpartition(-near, count - 1, axis=1)[:, :count]
-    total = part.fit.quality[found].sum(axis=1) + NEIGHBOUR_COUNT * part.fit.quality.mean(axis=0)
+    known = _known(part)
+    total = known[found].sum(axis=1) + NEIGHBOUR_COUNT * known.mean(axis=0)
     return _by_expectation(part, total / (count + NEIGHBOUR_COUNT))
 
 
 def ridge(part: Part) -> Routed:
     """A linear regression per model on the vector."""
     fit, held = part.vectors[part.fit.rows], part.vectors[part.held.rows]
-    return _by_expectation(part, regressed(fit, part.fit.quality, held, RIDGE))
+    return _by_expectation(part, regressed(fit, _known(part), held, RIDGE))
 
 
 def ridge_with_words(part: Part) -> Routed:
     """A linear regression per model on the vector and on word frequencies (TF-IDF, reduced)."""
-    words, held_words = _words([part.texts[row] for row in part.fit.rows],
-                               [part.texts[row] for row in part.held.rows])  # fmt: skip
+    words, held_words = _words(
+        [part.texts[row] for row in part.fit.rows], [part.texts[row] for row in part.held.rows]
+    )
     fit = np.concatenate([part.vectors[part.fit.rows], words], axis=1)
     held = np.concatenate([part.vectors[part.held.rows], held_words], axis=1)
-    return _by_expectation(part, regressed(fit, part.fit.quality, held, TEXT_RIDGE))
+    return _by_expectation(part, regressed(fit, _known(part), held, TEXT_RIDGE))
 
 
 def true_category(part: Part) -> Routed:
@@ -113,19 +115,27 @@ def true_category(part: Part) -> Routed:
     names = sorted({part.categories[row] for row in part.fit.rows})
     at = {name: number for number, name in enumerate(names)}
     cluster = np.array([at[part.categories[row]] for row in part.fit.rows])
-    cells = own_cells(cluster, part.fit.quality, len(names))
-    cells = np.concatenate([cells, [part.fit.quality.mean(axis=0)]])  # for a category never seen
+    known = _known(part)
+    cells = own_cells(cluster, known, len(names))
+    cells = np.concatenate([cells, [known.mean(axis=0)]])  # for a category never seen
     held = np.array([at.get(part.categories[row], len(names)) for row in part.held.rows])
     return _by_expectation(part, cells[held])
 
 
+def _known(part: Part) -> Floats:
+    """[n, 2 M]: scores and costs of the prompts to learn from."""
+    return np.concatenate([part.fit.quality, part.fit.cost_usd], axis=1)
+
+
 def _by_expectation(part: Part, expected: Floats) -> Routed:
-    return Routed(choose(expected, part.price), expected)
+    """`expected` [n, 2 M]: scores and costs of the held-out prompts."""
+    scores, costs = np.split(expected, 2, axis=1)
+    scores = scores.clip(0, 1)
+    return Routed(choose(scores, costs / (float(np.ptp(part.price)) or 1.0)), scores)
 
 
-def choose(expected: Floats, price: Floats) -> Indices:
-    """[n, len(LAMBDAS)] from expected scores [n, M] and prices [M]."""
-    cost = (price - price.min()) / (float(np.ptp(price)) or 1.0)
+def choose(expected: Floats, cost: Floats) -> Indices:
+    """[n, len(LAMBDAS)] from expected scores and costs, each [n, M]; a cost of 1 is worth λ of score."""
     return np.stack([(expected - money * cost).argmax(axis=1) for money in LAMBDAS], axis=1)
 
 
