@@ -52,21 +52,20 @@ class Pool:
 
 
 def pools(data: Data) -> tuple[list[Pool], dict[str, str]]:
-    """All pools, joined ones before their sources; and why what is left out is left out, by name."""
+    """All pools, the largest first, joined ones before their sources; and why others are left out."""
     together: dict[tuple[str, ...], list[str]] = {}
     for source, columns in sorted(data.scores.items()):
         together.setdefault(tuple(sorted(columns)), []).append(source)
-    found: list[Pool] = []
+    groups: list[list[Pool]] = []
     left_out: dict[str, str] = {}
     for models, sources in together.items():
         alone = [_pool(data, source, [source], models) for source in sources]
         left_out |= {pool.name: why for pool in alone if (why := _unfit(pool))}
         fit = [pool for pool in alone if pool.name not in left_out]
-        if len(fit) > 1:
-            names = [pool.name for pool in fit]
-            found.append(_pool(data, common_name(names), names, models))
-        found += fit
-    return found, left_out
+        names = [pool.name for pool in fit]
+        groups.append([_pool(data, common_name(names), names, models), *fit] if len(fit) > 1 else fit)
+    groups.sort(key=lambda group: -len(group[0].rows) if group else 0)
+    return [pool for group in groups for pool in group], left_out
 
 
 def _unfit(pool: Pool) -> str:

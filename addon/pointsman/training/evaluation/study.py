@@ -15,13 +15,13 @@ import numpy as np
 from pointsman.training.data import Data, Floats
 from pointsman.training.evaluation import clusters, routers, targets
 from pointsman.training.evaluation.clusters import Clusters, Settings, Tick
-from pointsman.training.evaluation.judge import Figure, Judge, Sweep, figure, judge
+from pointsman.training.evaluation.judge import INTERVAL, Figure, Judge, Sweep, figure, judge
 from pointsman.training.evaluation.pools import Pool, joined, pools
 from pointsman.training.evaluation.routers import Part, Routed, stacked
 from pointsman.training.recipe import LAMBDAS
 from pointsman.training.vectors import Vectors
 
-GRID = 60  # points of a curve
+GRID = 50  # points of a curve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Row:
     cpt50: Figure | None = None
     cpt80: Figure | None = None
     per_seed: tuple[float, ...] = ()  # gains
-    curve: tuple[tuple[float, float, float], ...] = ()  # quality, low and high at the costs of the pool
+    curve: tuple[tuple[float, float, float], ...] = ()  # quality, low, high at the pool's costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,21 +109,22 @@ def _pool_report(
         for fit, held in zip(made.fit, made.held, strict=True)
     ]
     judged = judge(joined([part.held for part in cut]), settings.bootstraps)
-    costs = np.linspace(judged.cost[0].min(), judged.cost[0].max(), GRID)
+    costs = _grid(float(judged.cost[0].min()), float(judged.cost[0].max()))
+    blindly = judged.curve(judged.singles(), costs)
     zero = judged.aiq(judged.singles())
     blind = judged.brier(np.concatenate([routers.mean(part).expected for part in cut]))
     rows = [
-        _row("zero router", judged, [judged.singles()], zero, costs),
-        _row("random mix", judged, [judged.chord()], zero, costs),
+        _row("zero router", judged, [judged.singles()], zero, costs, blindly),
+        _row("random mix", judged, [judged.chord()], zero, costs, blindly),
     ]
     for name, router in OWN.items():
         tick(f"{pool.name}: {name}")
         routed = _routed(router, cut, made, settings)
         briers = np.mean([judged.brier(one.expected) for one in routed], axis=0)
         sweeps = [judged.sweep(one.chosen) for one in routed]
-        rows.append(_row(name, judged, sweeps, zero, costs, 1000 * (briers - blind)))
+        rows.append(_row(name, judged, sweeps, zero, costs, blindly, 1000 * (briers - blind)))
     tick(f"{pool.name}: oracle")
-    rows.append(_row("oracle", judged, [judged.oracle(LAMBDAS)], zero, costs))
+    rows.append(_row("oracle", judged, [judged.oracle(LAMBDAS)], zero, costs, blindly))
     tick(f"{pool.name}: transfer")
     transferred = targets.transfer(cut, judged, every, made, settings)
     return PoolReport(
@@ -164,6 +165,7 @@ def _row(
     sweeps: list[Sweep],
     zero: Floats,
     costs: Floats,
+    blindly: Floats,
     brier: Floats | None = None,
 ) -> Row:
     """The figures of a router, averaged over its seeds under every resampling."""
@@ -179,10 +181,15 @@ def _row(
         cpt50=None if recovered is None else figure(recovered[1]),
         cpt80=None if recovered is None else figure(recovered[2]),
         per_seed=tuple(float(gain[0]) for gain in gains),
-        curve=tuple(map(tuple, np.stack([curves[0], *_band(curves[1:])], axis=1).tolist())),
+        curve=tuple(map(tuple, np.stack([curves[0], *_band(curves, blindly)], axis=1).tolist())),
     )
 
 
-def _band(curves: Floats) -> Floats:
-    """[2, points]; NaN where more than one resample in forty does not reach so far left."""
-    return np.asarray(np.quantile(curves, [0.025, 0.975], axis=0))
+def _grid(low: float, high: float) -> Floats:
+    """Costs at which curves are given: closer together where they bend, at the cheap end."""
+    return np.geomspace(low, high, GRID) if low > 0 else np.linspace(low, high, GRID)
+
+
+def _band(curves: Floats, blindly: Floats) -> Floats:
+    """[2, points]: the interval of the difference to the zero router, put on the zero router's own curve."""
+    return np.asarray(blindly[0] + np.quantile((curves - blindly)[1:], INTERVAL, axis=0))
