@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pointsman import cache_key
 from pointsman.action import Action
@@ -154,6 +154,8 @@ REQUESTS: dict[str, tuple[str, str, Json, Json]] = {
     ),
 }
 every = pytest.mark.parametrize("surface", list(REQUESTS))
+
+FEW = settings(max_examples=40, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -347,6 +349,7 @@ def test_words_in_either_spelling_of_json(engine: Engine, escaped: bool) -> None
     assert (decided(engine, "anthropic", request("anthropic", bodies[1])).hit is not None) == same
 
 
+@FEW
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_words_with_another_meaning_make_another_request(one: str, other: str) -> None:
     from pointsman.wording import canonical

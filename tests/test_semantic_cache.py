@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pointsman.semantic_cache import (
     ENTRY_BYTES,
@@ -22,6 +22,8 @@ from pointsman.semantic_cache import (
 VECTOR = np.array([1.0, 0.0], dtype=np.float32)
 PLACE = Place("mine", ("anthropic", 3, "v0.1", "00ff"), b"rest", b"words", VECTOR, 0.95)
 KEPT = Kept(b'{"type": "message"}', "application/json", "d1")
+
+FEW = settings(max_examples=40, deadline=None)
 
 
 class Clock:
@@ -245,6 +247,7 @@ STEPS = st.lists(
 )
 
 
+@FEW
 @given(STEPS, st.integers(20_000, 200_000))
 def test_nobody_is_pushed_below_an_equal_share_by_others(
     steps: list[tuple[str, int, int, int]], total: int

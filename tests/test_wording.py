@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pointsman.wording import LIMIT, canonical
 
 FOLDER = Path(__file__).parent / "wording"
 CHOICE = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
+
+FEW = settings(max_examples=40, deadline=None)
 
 
 def pairs(name: str) -> Iterator[tuple[str, str, str]]:
@@ -110,6 +112,7 @@ QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 NEGATIONS = re.compile(r"\b(?:not|no|don.t|never)\b|不")
 
 
+@FEW
 @given(TEXTS, TEXTS)
 def test_texts_that_are_the_same_have_the_same_numbers_names_quotes_and_negations_in_order(
     one: str, other: str
@@ -119,6 +122,7 @@ def test_texts_that_are_the_same_have_the_same_numbers_names_quotes_and_negation
             assert kind.findall(one) == kind.findall(other)
 
 
+@FEW
 @given(TEXTS, st.data())
 def test_a_word_more_is_another_text(text: str, data: st.DataObject) -> None:
     words = text.split(" ")
@@ -129,6 +133,7 @@ def test_a_word_more_is_another_text(text: str, data: st.DataObject) -> None:
     assert canonical(text) != canonical(more)
 
 
+@FEW
 @given(TEXTS, st.data())
 def test_a_word_at_another_place_is_another_text(text: str, data: st.DataObject) -> None:
     words = [word for word in text.split(" ") if word.isalnum()]
@@ -137,6 +142,7 @@ def test_a_word_at_another_place_is_another_text(text: str, data: st.DataObject)
         assert canonical(" ".join(words)) != canonical(" ".join(order))
 
 
+@FEW
 @given(TEXTS)
 def test_long_texts_are_the_same_only_to_the_letter(text: str) -> None:
     long = text + "x" * LIMIT + " y"

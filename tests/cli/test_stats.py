@@ -201,7 +201,7 @@ def test_what_the_cache_saved(database: Path) -> None:
     ).result()
     store.close()
     text = " ".join(run("--db", str(database)).output.split())
-    assert "Of that the cache saved $2.50: 1 answer came from it, without a token." in text
+    assert "Of this saving $2.50 is the cache's: 1 answer came from it, without a token." in text
     assert "$10.00 instead of $3.00: routing saved $7.00" in text
     figures = json.loads(run("--db", str(database), "--json").output)
     assert (figures["total"]["repeated"], figures["total"]["repeated_saved_usd"]) == (1, 2.5)

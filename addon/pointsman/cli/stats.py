@@ -93,8 +93,6 @@ def _show(savings: Savings, by: str, console: Console) -> None:
     console.print(f"{_count(total.actions, 'action')}, {total.answered} answered{failed}\n")
     console.print(_table(savings, by))
     _alternatives(savings, console)
-    if total.repeated:
-        console.print(_repeats(total))
     _quality(savings, console)
     if _unknown(total):
         where = [f"{group.name} {_unknown(group)}" for group in savings.groups if _unknown(group)]
@@ -143,6 +141,8 @@ def _unknown(group: Group) -> int:
 def _alternatives(savings: Savings, console: Console) -> None:
     total = savings.total
     console.print(_verdict("the requested model", total.requested, total.answered))
+    if total.repeated:
+        console.print(_repeats(total))
     if savings.best:
         names = ", ".join(sorted(set(savings.best.values())))
         console.print(_verdict(f"the best single model ({names})", total.best, total.answered))
@@ -151,11 +151,11 @@ def _alternatives(savings: Savings, console: Console) -> None:
 
 
 def _repeats(total: Group) -> str:
-    """What the cache alone has to do with the first figure."""
+    """How much of the saving against the requested model is the cache's."""
     saved = total.repeats.saved_usd
     worth = "unknown" if saved is None else f"[bold]{usd(saved)}[/]"
     answers = _count(total.repeated, "answer")
-    return f"Of that the cache saved {worth}: {answers} came from it, without a token."
+    return f"Of this saving {worth} is the cache's: {answers} came from it, without a token."
 
 
 def _verdict(what: str, comparison: Comparison, answered: int) -> str:
