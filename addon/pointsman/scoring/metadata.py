@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -66,7 +67,7 @@ def read_metadata(path: Path, k: int, dim: int, running: tuple[str, int] | None)
         top_p=_top_p(path, training, k),
         defaults=defaults,
         alpha_floor=floor,
-        presets=_presets(f"{path}", training, defaults),
+        presets=MappingProxyType(_presets(f"{path}", training, defaults)),
         cache_thresholds=_cache_thresholds(f"{path}", everything, k),
         everything=everything,
     )
