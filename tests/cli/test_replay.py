@@ -168,6 +168,30 @@ def test_knobs_replace_those_of_the_request() -> None:
     assert scored["1"] != scored["0"]
 
 
+def test_alpha_and_a_quality_bias_replace_each_other(tmp_path: Path) -> None:
+    """Whichever of the two a request asked for, the option takes its place."""
+    body = {
+        "model": "claude-opus-4-8",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Hello there"}],
+    }
+    saved = tmp_path / "asked.jsonl"
+    with saved.open("w") as lines:
+        for header in ("x-weave-routing-alpha", "x-router-quality-bias"):
+            request = {
+                "method": "POST",
+                "host": "api.anthropic.com",
+                "path": "/v1/messages",
+                "headers": [[header, "0.5"], ["x-api-key", "sk-ant-api03-k"]],
+                "body": body,
+            }
+            lines.write(json.dumps(request) + "\n")
+    for option, name in (("--quality-bias", "quality_bias"), ("--alpha", "alpha")):
+        made = [item["knobs"] for item in decisions(saved, option, "0.25")]
+        assert [knobs[name] for knobs in made] == [0.25, 0.25]
+        assert ["quality_bias" in knobs for knobs in made] == [name == "quality_bias"] * 2
+
+
 def test_a_bundle_and_a_configuration_can_be_named(tmp_path: Path) -> None:
     config = tmp_path / "router.yaml"
     config.write_text("enabled: false\n")

@@ -59,6 +59,12 @@ def test_knobs(bundle: Path, vectors: Path) -> None:
     assert cheap[0]["clusters"] == [0, 1]
 
 
+def test_a_quality_bias_goes_from_the_cheapest_to_the_best(bundle: Path, vectors: Path) -> None:
+    for bias, models in (("0", ["ash", "ash"]), ("1", ["elm", "ash"])):
+        made = rows(run(bundle, vectors, "--json", "--quality-bias", bias))
+        assert [row["model"] for row in made] == models
+
+
 def test_the_older_form(bundle: Path, vectors: Path) -> None:
     assert rows(run(bundle, vectors, "--json", "--as", "v1", "--alpha", "1"))[0]["scores"] == {
         "ash": 1.0,
@@ -81,6 +87,8 @@ def test_one_vector_without_an_outer_dimension(bundle: Path, tmp_path: Path) -> 
         (("--alpha", "nan"), "--alpha must be a finite number from 0 to 1"),
         (("--alpha", "0.8", "--speed-weight", "0.3"), "--alpha (0.8) and --speed-weight (0.3)"),
         (("--speed-weight", "0.9"), "--speed-weight (0.9) and the bundle's alpha"),
+        (("--quality-bias", "1.1"), "--quality-bias must be a finite number from 0 to 1"),
+        (("--quality-bias", "0.5", "--alpha", "0.5"), "--alpha and --quality-bias both say"),
         (("--per-model-verbosity", "yes"), "--per-model-verbosity must be exactly true or false"),
         (("--top-p", "0"), "--top-p"),
         (("--as", "v3"), "--as"),
