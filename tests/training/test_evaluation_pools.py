@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from pointsman.training.data import Data, Prompt
 from pointsman.training.evaluation.pools import common_name, parts, pools
 
@@ -46,6 +49,17 @@ def test_a_model_without_costs_and_a_prompt_without_all_scores_are_left_out() ->
     assert pool.models == ("big", "small")
     assert 3 not in pool.rows
     assert len(pool.rows) == EACH - 1
+
+
+def test_costs_that_nobody_stated_are_estimated_from_prices() -> None:
+    nan = float("nan")
+    free = data(one={"big": (0.9, nan), "small": (0.5, nan), "unpriced": (0.5, nan)})
+    prompts = tuple(replace(prompt, text="x" * 400) for prompt in free.prompts)
+    (pool,), _ = pools(Data(prompts, free.scores, {"big": (10.0, 40.0), "small": (1.0, 4.0)}, {}))
+    assert pool.models == ("big", "small")
+    assert pool.cost_usd[0] == pytest.approx([100 * 20e-6, 100 * 2e-6])
+    half = data(one={"big": (0.9, 1.0), "small": (0.5, nan)})
+    assert "1 models" in pools(Data(half.prompts, half.scores, {"small": (1.0, 1.0)}, {}))[1]["one"]
 
 
 def test_too_few_prompts_say_nothing() -> None:

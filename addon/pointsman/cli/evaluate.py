@@ -20,7 +20,9 @@ DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command("evaluate", short_help="Judge routing on prompts with scores.")
 @click.option("--prompts", multiple=True, metavar="FILE", type=FILE, help="Prompts, JSON lines (.gz).")
 @click.option("--scores", multiple=True, metavar="FILE", type=FILE, help="Scores and costs, CSV (.gz).")
-@click.option("--models", multiple=True, metavar="FILE", type=FILE, help="Prices of the scored models, CSV.")
+@click.option(
+    "--models", multiple=True, metavar="FILE", type=FILE, help="Prices, CSV, for sources without costs."
+)
 @click.option(
     "--data",
     metavar="DIR",
@@ -41,6 +43,7 @@ DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--picture", metavar="FILE", type=click.Path(path_type=Path), help="Draw curves (.svg, .png, .pdf)."
 )
+@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path), help="Where vectors are kept.")
 @click.option("--embedder", metavar="DIR", type=DIRECTORY, help="The encoder; the one that ships by default.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every figure and curve.")
 def command(
@@ -51,6 +54,7 @@ def command(
     only: tuple[str, ...],
     test: bool,
     picture: Path | None,
+    cache: Path | None,
     embedder: Path | None,
     as_json: bool,
     k: int,
@@ -70,7 +74,7 @@ def command(
 
         from pointsman.training.evaluation import clusters, study, table
         from pointsman.training.progress import progress
-        from pointsman.training.vectors import vectors
+        from pointsman.training.vectors import DEFAULT_CACHE, vectors
     except ImportError as error:
         raise click.ClickException(f"{error}. Install the extra: pip install 'pointsman[train]'") from error
 
@@ -82,7 +86,9 @@ def command(
         k=k, top_p=top_p, seeds=seeds, folds=0 if test else folds, bootstraps=bootstraps
     )
     embedded = vectors(
-        [prompt.text for prompt in loaded.prompts], embedder or paths.bundles_dir() / "embedder"
+        [prompt.text for prompt in loaded.prompts],
+        embedder or paths.bundles_dir() / "embedder",
+        cache or DEFAULT_CACHE,
     )
     with progress("evaluating", study.steps(loaded, settings, only)) as advance:
         report = study.study(loaded, embedded, settings, only=only, tick=lambda _: advance())

@@ -18,6 +18,8 @@ from pointsman.training.recipe import Indices
 Mask = npt.NDArray[np.bool_]
 
 FEWEST = 100  # complete prompts that a pool needs to be judged
+CHARACTERS = 4  # per token, where costs have to be estimated
+ANSWER = 0.25  # tokens of the answer per token of the prompt, there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,11 +110,21 @@ def _pool(data: Data, name: str, sources: list[str], models: tuple[str, ...]) ->
         for column, model in enumerate(models):
             for row, pair in own[model].items():
                 table[position[row], column] = pair
+    if np.isnan(table[:, :, 1]).all():
+        table[:, :, 1] = _estimated(data, rows, models)
     priced = ~np.isnan(table[:, :, 1]).all(axis=0)
     table = table[:, priced]
     full = ~np.isnan(table).any(axis=(1, 2))
     names = tuple(model for model, keep in zip(models, priced, strict=True) if keep)
     return Pool(name, tuple(sources), names, rows[full], table[full, :, 0], table[full, :, 1])
+
+
+def _estimated(data: Data, rows: Indices, models: tuple[str, ...]) -> Floats:
+    """[n, M] in USD from prices and the length of the prompts; NaN for models without a price."""
+    nothing = (np.nan, np.nan)
+    price = np.array([np.dot(data.prices.get(model, nothing), (1, ANSWER)) for model in models])
+    tokens = np.array([len(data.prompts[row].text) / CHARACTERS for row in rows])
+    return np.asarray(tokens[:, None] * price / 1e6)
 
 
 def joined(held: list[Pool]) -> Pool:
