@@ -222,7 +222,7 @@ def variants(value: Any) -> Iterator[Any]:
             yield [*value[: at + 1], item, *value[at + 1 :]]
             for other in variants(item):
                 yield [*value[:at], other, *value[at + 1 :]]
-        if len(value) > 1:
+        if value != value[::-1]:
             yield value[::-1]
     elif isinstance(value, bool):
         yield not value
