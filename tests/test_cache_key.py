@@ -24,7 +24,7 @@ from pointsman.errors import BodyError
 from pointsman.options import build
 from pointsman.semantic_cache import Kept
 from pointsman.surface import surfaces
-from pointsman.values import CredentialKind, TurnKind
+from pointsman.values import Adaptation, CredentialKind, TurnKind
 from pointsman.wire.json_spans import Body
 from samples import DECISION, FACTS
 
@@ -293,6 +293,29 @@ def test_another_served_model_and_other_knobs_are_a_miss(engine: Engine, surface
         assert knobs.hit is None
     said = decided(engine, surface, request(surface, body, headers={"x-router-cache": "off"}))
     assert said.hit is None and said.place is None
+
+
+@every
+def test_with_tools_the_words_count_to_the_letter(engine: Engine, surface: str) -> None:
+    spelled = json.dumps(REQUESTS[surface][3]).replace(QUESTION, "how do I get to the night train").encode()
+    keep(engine, surface, request(surface))
+    assert decided(engine, surface, request(surface, spelled)).hit is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"requested_model": "claude-opus-4-7"},
+        {"served_model": "claude-haiku-4-5"},
+        {"adaptations": (Adaptation("stream_options.include_usage", "add", "", "true", "usage"),)},
+    ],
+    ids=lambda other: str(*other),
+)
+def test_models_and_what_was_adapted_to_them_count(other: Json) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": FACTS.user_texts[-1]}]}).encode()
+    made = cache_key.rest(FACTS, DECISION, {}, (), body)
+    assert made == cache_key.rest(FACTS, DECISION, {}, (), body)
+    assert made != cache_key.rest(FACTS, replace(DECISION, **other), {}, (), body)
 
 
 @every
