@@ -2,10 +2,10 @@
 
 Alpha itself makes a poor dial. What is routed changes at a few values of it, often close together, and
 between them turning it does nothing. So alpha is swept once from 0 to all that the speed weight leaves, in
-`STEPS` steps, with every centroid for a prompt. Where the mix of picked models changes is a tick:
+`STEPS` steps, with every centroid for a prompt. Where one of them comes to pick another model is a tick,
+found between two steps by where the old model's lead is used up:
 
-    change(i) = half the sum over models of | share at step i − share at step i − 1 |
-    travel of a tick = change before it, and half of its own, over the whole change
+    travel of the j-th of n ticks, by alpha = (j − ½) / n
     alpha(bias) = linear between the ticks, (0, 0) and (1, 1 − speed weight)
 
 `alpha_floor` of a bundle holds in the sweep and in what comes out: no cluster goes below its own.
@@ -33,7 +33,7 @@ STEPS = 401
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Where the mix changes: `travel` [n + 2] from 0 to 1, and the `alpha` [n + 2] that goes with it."""
+    """Where picks change: `travel` [n + 2] from 0 to 1, and the `alpha` [n + 2] that goes with it."""
 
     travel: tuple[float, ...]
     alpha: tuple[float, ...]
@@ -98,36 +98,45 @@ def calibrate(bundle: Bundle, models: tuple[str, ...], allowed: tuple[str, ...],
     room = max(0.0, 1.0 - others.speed_weight)
     if room == 0 or bundle.format == 1:
         return Dial((0.0, 1.0), (0.0, room))  # nothing moves: alpha has no weight, or no knob has
-    alphas = np.linspace(0.0, room, STEPS)
-    shares = _shares(bundle, models, allowed, others, alphas)
-    moved = np.abs(np.diff(shares, axis=0)).sum(axis=1) / 2
-    ticks = np.flatnonzero(moved)
-    change = moved[ticks]
-    travel = (np.cumsum(change) - change / 2) / (change.sum() or 1.0)
-    return Dial((0.0, *travel.tolist(), 1.0), (0.0, *alphas[ticks + 1].tolist(), room))
+    ticks = _changes(bundle, models, allowed, others, room)
+    travel = (np.arange(len(ticks)) + 0.5) / max(len(ticks), 1)
+    return Dial((0.0, *travel.tolist(), 1.0), (0.0, *ticks.tolist(), room))
 
 
-def _shares(
-    bundle: Bundle, models: tuple[str, ...], allowed: tuple[str, ...], others: Knobs, alphas: Matrix
+def _changes(
+    bundle: Bundle, models: tuple[str, ...], allowed: tuple[str, ...], others: Knobs, room: float
 ) -> Matrix:
-    """float64[steps, M]: which part of the centroids each allowed model is picked for."""
+    """The alphas, sorted, at which a centroid comes to pick another of the allowed models."""
     columns = [models.index(model) for model in allowed]
-    room = float(alphas[-1])
     cheap, best = (
         cluster.scores(bundle, models, replace(others, alpha=(alpha,) * bundle.k))[:, columns]
         for alpha in (0.0, room)
     )
+    alphas = np.linspace(0.0, room, STEPS)
     floor, near = _floor(bundle), _neighbours(bundle)
     weights = [np.maximum(alphas, floor[by, None]) / room for by in near.T]  # p × [K, steps]
-    constant = cheap[near].sum(axis=1)
+    constant, gain = cheap[near].sum(axis=1), best - cheap
     top = np.full(weights[0].shape, -np.inf)
     winner = np.zeros(weights[0].shape, dtype=np.intp)
-    for column, gain in enumerate((best - cheap).T):
-        total = sum(weight * gain[by, None] for weight, by in zip(weights, near.T, strict=True))
+    for column in range(len(columns)):
+        total = sum(weight * gain[by, column, None] for weight, by in zip(weights, near.T, strict=True))
         total += constant[:, column, None]
         np.copyto(winner, column, where=total > top)
         np.maximum(top, total, out=top)
-    return np.stack([(winner == column).mean(axis=0) for column in range(len(columns))], axis=1)
+    at, step = np.nonzero(winner[:, 1:] != winner[:, :-1])
+    old, new = winner[at, step], winner[at, step + 1]
+
+    def lead(step: npt.NDArray[np.intp]) -> Matrix:
+        """By how much the old model's total is above the new one's."""
+        ahead: Matrix = constant[at, old] - constant[at, new]
+        for weight, by in zip(weights, near.T, strict=True):
+            ahead = ahead + weight[at, step] * (gain[by[at], old] - gain[by[at], new])
+        return ahead
+
+    before, after = lead(step), lead(step + 1)
+    lost = before - after
+    part = np.divide(before, lost, out=np.ones_like(lost), where=lost > 0).clip(0.0, 1.0)
+    return np.sort(alphas[step] + part * (alphas[step + 1] - alphas[step]))
 
 
 @lru_cache(maxsize=32)
