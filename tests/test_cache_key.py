@@ -275,6 +275,10 @@ def test_any_difference_in_headers_host_or_path_is_a_miss(engine: Engine, surfac
     assert decided(engine, surface, request(surface, headers={"x-new-header": "1"})).hit is None
     assert decided(engine, surface, request(surface, headers={"anthropic-beta": "other"})).hit is None
     assert decided(engine, surface, request(surface, host=f"eu.{host}")).hit is None
+    elsewhere = request(surface)  # by the name in its headers it is for the same host
+    elsewhere.host, elsewhere.headers["host"] = f"eu.{host}", host
+    assert elsewhere.pretty_host == host
+    assert decided(engine, surface, elsewhere).hit is None
     longer = f"{path}{'&' if '?' in path else '?'}x=1"
     assert decided(engine, surface, request(surface, path=longer)).hit is None
 
@@ -356,6 +360,13 @@ def test_a_text_that_stands_twice(engine: Engine, surface: str) -> None:
         other = both.replace(QUESTION.encode(), b"how do I get to the night train", times)
         hit = decided(engine, surface, request(surface, other)).hit
         assert hit is None or json.loads(other) == json.loads(both)
+
+
+def test_words_of_a_program_alone_are_none(engine: Engine) -> None:
+    words = [{"role": "user", "content": "<system-reminder>Mind the gap.</system-reminder>"}]
+    body = json.dumps({"model": "claude-opus-4-8", "max_tokens": 9, "messages": words}).encode()
+    headers = {"x-router-model": "claude-haiku-4-5"}
+    assert decided(engine, "anthropic", request("anthropic", body, headers=headers)).place is None
 
 
 @pytest.mark.parametrize("escaped", [True, False])

@@ -112,7 +112,7 @@ class Action:
         except Exception as error:  # without the cache the request is served as well
             log.warning("the cache failed (decision %s): %s: %s", decision.id, type(error).__name__, error)
             self.place = self.hit = None
-            return replace(decision, cache_detail="it failed")
+            return replace(decision, cache_detail=cache_key.FAILED)
 
     def _left_out(self, decision: Decision, data: bytes) -> str:
         assert self.body is not None and self.plan is not None
@@ -130,11 +130,16 @@ class Action:
         assert self.plan is not None and self.engine.cache is not None
         facts = self.plan.facts
         if vector is None:
-            vector = await embed(routing_text(facts.user_texts))
+            text = routing_text(facts.user_texts)
+            if not text:
+                return replace(decision, cache_detail=cache_key.NO_WORDS)
+            vector = await embed(text)
         bundle = self.plan.bundle
         near = decision.clusters[0][0] if decision.clusters else int(cluster.nearest(bundle, vector, 1)[0][0])
         request = self.request
-        target = (self.surface.SURFACE, request.scheme, request.pretty_host, str(request.port), request.path)
+        # By the name that the client gave, and where it really goes: these may differ.
+        where = (request.pretty_host, request.host, str(request.port))
+        target = (self.surface.SURFACE, request.scheme, *where, request.path)
         self.place = Place(
             caller=self.plan.account,
             bucket=(self.surface.SURFACE, near, bundle.version, decision.knobs_hash),

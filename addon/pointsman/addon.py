@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from mitmproxy import command, connection, ctx, http, optmanager, tls
 from mitmproxy.addonmanager import Loader
@@ -303,6 +304,8 @@ class Pointsman:
             response = await action.answer.repeated(kept.data, kept.content_type)
         except Exception as error:
             log.warning("a kept answer cannot be given again, the request goes on: %s", error)
+            failed = replace(action.answer.decision, cache="off", cache_detail=cache_key.FAILED)
+            action.answer.decision = failed
             return
         decision = action.answer.decision
         self.actions.pop(flow.id, None)

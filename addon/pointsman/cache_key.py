@@ -21,6 +21,9 @@ from typing import Final
 from pointsman.values import CredentialKind, Decision, Facts
 from pointsman.wording import canonical
 
+FAILED: Final = "it failed"
+NO_WORDS: Final = "no words of the user"
+
 # Headers that say nothing about the answer; what they weigh, who carries them, and how often it was tried.
 _ASIDE: Final = frozenset(
     {"accept-encoding", "connection", "content-encoding", "content-length", "expect", "host", "keep-alive"}
@@ -55,7 +58,7 @@ def left_out(facts: Facts, decision: Decision, body: bytes) -> str:
     if facts.choices > 1:
         return "several answers asked for"
     if not facts.user_texts:
-        return "no words of the user"
+        return NO_WORDS
     if (facts.images or facts.documents or facts.needs) and _ADDRESS.search(body):
         return "something at an address"
     return ""
@@ -76,7 +79,7 @@ def rest(
 ) -> bytes:
     """A digest of all that has to be equal, the meaning of the newest text included.
 
-    `headers` has lower-case names; `target` says where the request goes (scheme, host, port, path);
+    `headers` has lower-case names; `target` says where the request goes (scheme, hosts, port, path);
     `body` is the client's, decoded and without markers, but before it was rewritten.
     """
     text = facts.user_texts[-1]

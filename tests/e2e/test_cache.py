@@ -312,7 +312,8 @@ def test_where_the_cache_fails_the_provider_answers(
     provider.script(*[ANSWER] * 2)
     assert ask("anthropic", streamed=True)[1] == "miss"
     monkeypatch.setattr(AnswerToOne if what == "repeated" else SemanticCache, what, broken)
-    said, _ = ask("anthropic", QUESTION if what != "keep" else "Where is the door?", streamed=True)
+    said, word = ask("anthropic", QUESTION if what != "keep" else "Where is the door?", streamed=True)
+    assert word == ("miss" if what == "keep" else "off")
     assert "Platform nine" in json.dumps(said)
     assert len(provider.messages) == 2
     assert any("broken" in line for line in proxy.warnings)
