@@ -94,3 +94,10 @@ def test_what_is_wrong_in_a_file(files: list[str], tmp_path: Path) -> None:
     result = run(*files)
     assert result.exit_code == 1
     assert "scores.csv: line 602: column id: no prompt has the id 'nobody'" in result.output
+
+
+def test_nothing_to_judge(files: list[str], tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("id,model,score\nsums1,cheap,1\n")
+    result = run(*files)
+    assert result.exit_code == 1
+    assert "nothing can be judged: mine: 0 models with costs or prices" in result.output

@@ -72,7 +72,7 @@ def pools(data: Data) -> tuple[list[Pool], dict[str, str]]:
 
 def _unfit(pool: Pool) -> str:
     if len(pool.models) < 2:
-        return f"{len(pool.models)} models with costs; there have to be two to choose from"
+        return f"{len(pool.models)} models with costs or prices, and two are the fewest to choose from"
     if len(pool.rows) < FEWEST:
         return (
             f"{len(pool.rows)} prompts with scores and costs of all models; fewer than {FEWEST} say nothing"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pointsman.errors import DataError
 from pointsman.training.data import Data, Floats
 from pointsman.training.evaluation import clusters, routers, targets
 from pointsman.training.evaluation.clusters import Clusters, Settings, Tick
@@ -73,8 +74,12 @@ def study(
 
 
 def names(data: Data) -> list[str]:
-    """Of the pools that can be judged."""
-    return [pool.name for pool in pools(data)[0]]
+    """Of the pools that can be judged. Raises DataError with the reasons if there is none."""
+    found, left_out = pools(data)
+    if not found:
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items()) or "there are no scores"
+        raise DataError(f"nothing can be judged: {reasons}")
+    return [pool.name for pool in found]
 
 
 def steps(data: Data, settings: Settings, only: Sequence[str] = ()) -> int:
