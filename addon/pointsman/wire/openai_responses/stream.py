@@ -53,9 +53,10 @@ class StreamTransform(SseTransform[Observation]):
     def _see(self, event: sse.Event) -> str:
         """The event's type; "" for comments and the like."""
         kind, content = typed(event)
-        known = self.observation.message_id
-        self.observation.see(content)
-        begun = kind in BEGINNINGS and self.observation.message_id != known
+        seen = self.observation
+        known = seen.message_id, seen.error
+        seen.see(content)
+        begun = kind in BEGINNINGS and (seen.message_id, seen.error) != known
         self.dirty = self.dirty or begun or kind in ENDS or kind == "error"
         return kind
 
