@@ -31,7 +31,9 @@ DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--pool", "only", multiple=True, metavar="NAME", help="Only this pool; may be repeated.")
 @click.option("--test", is_flag=True, help="Judge the test rows once, instead of folds of the train rows.")
-@click.option("--k", type=click.IntRange(min=1), default=64, show_default=True, help="Clusters.")
+@click.option(
+    "--k", type=click.IntRange(min=1), help="Clusters; by default as many as `pointsman train` makes."
+)
 @click.option(
     "--top-p", type=click.IntRange(min=1), default=1, show_default=True, help="Nearest clusters used."
 )
@@ -57,7 +59,7 @@ def command(
     cache: Path | None,
     embedder: Path | None,
     as_json: bool,
-    k: int,
+    k: int | None,
     top_p: int,
     seeds: int,
     folds: int,

@@ -8,7 +8,7 @@ number each, as today's models are to the shipped bundle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def study(
     chosen = [pool for pool in found if not only or pool.name in only]
     made = clusters.make(data, vectors, settings, tick)
     reports = [_pool_report(data, vectors, pool, found, made, settings, tick) for pool in chosen]
-    return Report(settings, tuple(reports), left_out)
+    return Report(replace(settings, k=made.k), tuple(reports), left_out)
 
 
 def names(data: Data) -> list[str]:
@@ -156,7 +156,7 @@ def _routed(
     return [
         stacked(
             [
-                routers.own_clusters(part, near[seed], settings.k)
+                routers.own_clusters(part, near[seed], made.k)
                 for part, near in zip(cut, made.near, strict=True)
             ]
         )

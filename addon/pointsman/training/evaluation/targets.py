@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pointsman.training import plan as plans
 from pointsman.training.data import Floats
 from pointsman.training.evaluation.clusters import Clusters, Settings
 from pointsman.training.evaluation.judge import Figure, Judge, figure
@@ -36,7 +35,7 @@ def transfer(
 ) -> Transferred:
     """The recipe, and beside it the targets' own cells. Intervals are over prompts and sets."""
     sets = target_sets(len(judged.pool.models), settings)
-    lenders = _lenders(every, cut[0].fit)
+    lenders = _lenders(every, cut[0].fit, made.closed)
     gains = np.empty((2, len(sets), settings.bootstraps + 1))
     savings = gains.copy()
     for at, chosen in enumerate(sets):
@@ -46,7 +45,7 @@ def transfer(
             found = []
             for seed in range(settings.seeds):
                 routed = [
-                    _routed(part, near[seed], chosen, own, lenders, learn, settings.k)
+                    _routed(part, near[seed], chosen, own, lenders, learn, made.k)
                     for part, near, learn in zip(cut, made.near, made.fit, strict=True)
                 ]
                 sweep = inside.sweep(stacked(routed).chosen)
@@ -71,10 +70,9 @@ def target_sets(models: int, settings: Settings) -> list[list[int]]:
     return [list(targets) for targets in sorted(found)]
 
 
-def _lenders(every: list[Pool], borrower: Pool) -> list[Pool]:
+def _lenders(every: list[Pool], borrower: Pool, closed: frozenset[str]) -> list[Pool]:
     """Other pools whose models can say how hard prompts are: many enough, and none of the borrower's."""
     found = []
-    closed = {name for name, source in plans.read().sources.items() if not source.ship}
     for pool in every:
         keep = [m for m, model in enumerate(pool.models) if model not in borrower.models]
         shared = set(pool.sources) & set(borrower.sources) or set(pool.sources) & closed
