@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pointsman.training.data import Data, Prompt
 from pointsman.training.evaluation.clusters import Clusters, Settings
-from pointsman.training.evaluation.judge import judge
+from pointsman.training.evaluation.judge import Figure, judge
 from pointsman.training.evaluation.pools import joined, pools
 from pointsman.training.evaluation.routers import Part, choose, mean, neighbours, ridge, true_category
 from pointsman.training.evaluation.study import Report, steps, study
@@ -218,6 +218,15 @@ def test_the_tables_fit_eighty_columns(report: Report) -> None:
     assert all(line == line.strip() or line[0] != " " for line in text.splitlines() if line.strip())
     for word in ("six: 640 prompts, 6 models", "clusters", "oracle", "true category", "transfer", "APGR"):
         assert word in text
+
+
+def test_a_dear_model_that_is_not_better_leaves_no_gap_to_recover(report: Report) -> None:
+    two = report.pools[1]
+    nothing = Figure(float("nan"), float("nan"), float("nan"))
+    rows = tuple(replace(row, apgr=nothing, cpt50=nothing, cpt80=nothing) for row in two.own)
+    text = shown(replace(report, pools=(replace(two, own=rows),)), 80)
+    assert "APGR: none, since the dearer model is not the better one" in text
+    assert "CPT(50), %" not in text
 
 
 def test_json_holds_no_number_that_is_none(report: Report) -> None:

@@ -71,7 +71,9 @@ def _main_cells(row: Row) -> Iterator[str]:
     yield "" if row.brier is None else _interval(row.brier, 1, signed=True)
 
 
-def _two(pool: PoolReport) -> Table:
+def _two(pool: PoolReport) -> RenderableType:
+    if any(row.apgr and math.isnan(row.apgr.value) for row in pool.own):
+        return Text("APGR: none, since the dearer model is not the better one", style="italic")
     table = _table("router", ("APGR", 20), ("CPT(50), %", 14), ("CPT(80), %", 14))
     for row in pool.own:
         if row.apgr and row.cpt50 and row.cpt80 and row.router != "zero router":
