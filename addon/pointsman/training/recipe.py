@@ -31,7 +31,21 @@ def kmeans(vectors: Vectors, weights: Floats, k: int, seed: int) -> Vectors:
     from sklearn.cluster import KMeans  # type: ignore[import-untyped, unused-ignore]  # only for training
 
     fit = KMeans(k, random_state=seed, n_init=1, max_iter=60).fit(vectors, sample_weight=weights)
-    centres = fit.cluster_centers_
+    return _normalised(fit.cluster_centers_)
+
+
+def kmeans_from(vectors: Floats, weights: Floats, start: Indices) -> tuple[Vectors, float]:
+    """(centroids float32[k, dim], L2-normalised; inertia) of k-means from the rows `start` [k].
+
+    In float64 another library's rounding does not show, as long as the vectors are the same.
+    """
+    from sklearn.cluster import KMeans
+
+    fit = KMeans(len(start), init=vectors[start], n_init=1, max_iter=100).fit(vectors, sample_weight=weights)
+    return _normalised(fit.cluster_centers_), float(fit.inertia_)
+
+
+def _normalised(centres: Floats) -> Vectors:
     return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True), dtype=np.float32)
 
 

@@ -17,7 +17,7 @@ from pointsman.scoring.bundle import load_bundle
 from pointsman.scoring.bundle_files import AXES, MAGIC
 from pointsman.scoring.cluster import blend
 from pointsman.training import clusters
-from pointsman.training.build import Built
+from pointsman.training.build import STARTS, Built
 from pointsman.training.data import Floats
 from pointsman.training.plan import Plan
 from pointsman.values import Model
@@ -100,7 +100,7 @@ def _metadata(
         "top_p": plan.nearest(len(built.centroids)),
         "alpha": round(float(np.mean(built.alpha)), 4),
         "seed": plan.seed,
-        "algorithm": "k-means, one start, weighted prompts",
+        "algorithm": f"k-means, the best of {STARTS} starts, weighted prompts",
         "recipe": plan.name,
         "source_weights": {
             name: source.weight for name, source in plan.sources.items() if source.weight != 1
