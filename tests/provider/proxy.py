@@ -151,9 +151,14 @@ class InProcessProxy:
         self.master.addons.add(*self.addons, self.bell)
         chosen.update(**{"connection_strategy": "lazy", **self.settings})
         await self.master.run()
-        # mitmproxy leaves its listening socket to the garbage collector; a process of its own would end now.
+        # mitmproxy leaves its sockets to the garbage collector; a process of its own would end now.
         proxyserver: Any = self.master.addons.get("proxyserver")
         await proxyserver.servers.update([])
+        for handler in list(proxyserver.connections.values()):
+            for one in list(handler.transports.values()):
+                if one.writer is not None:
+                    one.writer.transport.abort()
+        await asyncio.sleep(0.01)  # what was aborted is closed by callbacks
 
 
 @dataclass

@@ -7,7 +7,6 @@ cut a chunk in the middle, send what is not UTF-8, and notice at once that the p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -96,6 +95,7 @@ class HttpServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # what was aborted is closed by callbacks
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -118,10 +118,12 @@ class HttpServer:
             await asyncio.sleep(0.02)  # what was written before the cut must leave; abort() drops the buffer
             writer.transport.abort()
         finally:
-            self._tasks.discard(task)
             writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError, TimeoutError):
+            try:
                 await asyncio.wait_for(writer.wait_closed(), 1)
+            except (OSError, asyncio.CancelledError, TimeoutError):
+                writer.transport.abort()  # a peer that says no goodbye
+            self._tasks.discard(task)
 
 
 # ---------------------------------------------------------------- HTTP/1.1
