@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import mitmproxy.http  # noqa: F401  # what it imports warns, which within a test would be an error
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
