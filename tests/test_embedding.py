@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +18,23 @@ DIRECTORY = Path(__file__).parents[1] / "bundles" / "embedder"
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
     return Embedder(DIRECTORY)
+
+
+def test_the_encoder_tells_nobody_and_leaves_nothing(tmp_path: Path) -> None:
+    """onnxruntime has telemetry that is on by default; what CI sets would turn it off."""
+    kept = {"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name in kept}
+    program = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
+        "from pointsman.embedding import Embedder; Embedder(Path(sys.argv[2])).embed('Hello')"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, str(DIRECTORY.parents[1] / "addon"), str(DIRECTORY)],
+        env=environment | {"HOME": str(tmp_path)},
+        cwd=tmp_path,
+        check=True,
+    )
+    assert list(tmp_path.rglob("*")) == []
 
 
 class TestRoutingText:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -105,6 +106,8 @@ class Embedder:
     dim = EMBED_DIM
 
     def __init__(self, directory: Path, *, threads: int = 1, cache_size: int = 1_024) -> None:
+        # From 1.29 on onnxruntime reports each session to Microsoft, with an id of the machine from ~/.cache.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
         from tokenizers import Tokenizer
 
