@@ -19,11 +19,13 @@ _accounts = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """mitmproxy 12 drops an upstream connection unclosed if its client leaves while it is being opened.
+    """mitmproxy 12 drops a connection unclosed if its peer leaves while it is being opened or read.
 
-    The garbage collector may say so in any later test.
+    The garbage collector may say so in any later test, of writer, transport or socket. What Pointsman
+    itself opens are files and databases.
     """
-    config.addinivalue_line("filterwarnings", "ignore:unclosed <StreamWriter:ResourceWarning")
+    for what in ("<StreamWriter", "transport", "<socket"):
+        config.addinivalue_line("filterwarnings", f"ignore:unclosed {what}:ResourceWarning")
 
 
 @pytest.fixture(autouse=True)
