@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,19 +89,20 @@ def test_override_isolation_under_64_concurrent_requests_through_the_proxy(
         for number in range(64)
     ]
     common = {"x-api-key": key, "anthropic-version": "2023-06-01"}
-    with (
-        proxy.setting(router_bundles=str(lavish)),
-        httpx2.Client(proxy=proxy.url, verify=trust(proxy.ca_file), http2=True, timeout=30) as client,
-        ThreadPoolExecutor(64) as pool,
-    ):
 
-        def one(number: int) -> str:
-            address = "https://api.anthropic.com/v1/messages"
-            answer = client.post(address, json=ask(), headers=common | wanted[number][0])
-            assert answer.status_code == 200
-            return str(answer.headers["x-router-decision"])
+    async def one(client: httpx2.AsyncClient, number: int) -> str:
+        address = "https://api.anthropic.com/v1/messages"
+        answer = await client.post(address, json=ask(), headers=common | wanted[number][0])
+        assert answer.status_code == 200
+        return str(answer.headers["x-router-decision"])
 
-        ids = list(pool.map(one, range(64)))
+    async def all_at_once() -> list[str]:
+        verify = trust(proxy.ca_file)
+        async with httpx2.AsyncClient(proxy=proxy.url, verify=verify, http2=True, timeout=30) as client:
+            return await asyncio.gather(*(one(client, number) for number in range(64)))
+
+    with proxy.setting(router_bundles=str(lavish)):
+        ids = asyncio.run(all_at_once())
     found = {row["id"]: row for row in rows.all()}
     for number, id_ in enumerate(ids):
         headers, version = wanted[number]
