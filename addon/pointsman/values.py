@@ -101,6 +101,46 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class Provider:
+    """A service that requests can be sent to with a credential of its own.
+
+    `surface` is the API it speaks; its paths are put behind `base_url` (see upstream/bindings.py). The key is in the
+    environment variable `key_env` or in `key_file`, read when an attempt is made and never kept; with neither the
+    provider takes no key. `quirks` are what it does otherwise than the API that it copies (see wire/neutral.py).
+    """
+
+    name: str
+    surface: str
+    base_url: str  # scheme://host[:port][/path], no slash at the end
+    key_env: str = ""
+    key_file: str = ""
+    models_of: str = ""  # whose models it serves under their own names, by the catalogue's name: "anthropic", …
+    quirks: frozenset[str] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # further request headers
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # further members of the body
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where a model can be had, and by what name.
+
+    `provider` None is the origin: the host that the client talks to, with the client's own credential. What
+    differs there from the catalogue's row is here, else None.
+    """
+
+    provider: Provider | None
+    model: str
+    prices: Prices | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+
+    @property
+    def name(self) -> str:
+        return self.provider.name if self.provider else "origin"
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One row of the catalogue."""
 
@@ -116,6 +156,7 @@ class Model:
     opt_in: bool = False  # never a target unless the config names it
     target: bool = True  # False: known for its prices and limits only, never served unless asked for
     capabilities: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # keys: see catalogue.py
+    bindings: tuple[Binding, ...] = ()  # where it can be had, in order; empty: at its own provider's
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +263,7 @@ class Decision:
     embedding: bytes | None = None  # float32 little-endian, only with router_log_embeddings
     cache: str = "off"  # hit, miss, or off: neither looked for nor kept
     cache_detail: str = ""  # whose answer a hit repeats; why it is off
+    bindings: tuple[Binding, ...] = ()  # where the served model is asked for, in order; empty: the origin alone
 
     @property
     def changes_answer(self) -> bool:
