@@ -104,9 +104,10 @@ class Prices:
 class Provider:
     """A service that requests can be sent to with a credential of its own.
 
-    `surface` is the API it speaks; its paths are put behind `base_url` (see upstream/bindings.py). The key is in the
-    environment variable `key_env` or in `key_file`, read when an attempt is made and never kept; with neither the
-    provider takes no key. `quirks` are what it does otherwise than the API that it copies (see wire/neutral.py).
+    `surface` is the API it speaks; its paths are put behind `base_url` (see upstream/bindings.py). The key
+    is in the environment variable `key_env` or in `key_file`, read when an attempt is made and never kept;
+    with neither the provider takes no key. `quirks` are what it does otherwise than the API that it copies
+    (see wire/neutral.py).
     """
 
     name: str
@@ -114,7 +115,7 @@ class Provider:
     base_url: str  # scheme://host[:port][/path], no slash at the end
     key_env: str = ""
     key_file: str = ""
-    models_of: str = ""  # whose models it serves under their own names, by the catalogue's name: "anthropic", …
+    models_of: str = ""  # whose models it serves under their own names: "anthropic", …; the catalogue's
     quirks: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # further request headers
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # further members of the body
@@ -216,6 +217,25 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Classification:
+    """What a classified router made of a conversation's task: asked for once, then remembered.
+
+    Time, tokens and cost are those of the classifier's own answer, and None where it was only remembered.
+    """
+
+    category: str  # "" where none could be told
+    tier: str
+    classifier: str  # the tier that was asked; "" where nobody was
+    reason: str = ""  # why the tier is not the category's: "timeout", "unparsed", …; "" if it is
+    raw: str = ""  # what the classifier said, shortened, on one line
+    vision_fallback: bool = False  # the category's tier cannot see the request's images
+    ms: float | None = None
+    input_tokens: int | None = None  # cached ones included
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Which model serves an action, with all that is needed to explain and replay it."""
 
@@ -234,7 +254,7 @@ class Decision:
     provider: str
     host: str
     stream: bool
-    strategy: str  # cluster, fixed, passthrough
+    strategy: str  # cluster, classified, sticky, fixed, passthrough
     reason: str  # one of pipeline.REASONS
     session_hint: str = ""  # plain hash of the client's own conversation id, for look-ups by that id; hex 16
     detail: str = ""  # free text for a human
@@ -263,7 +283,8 @@ class Decision:
     embedding: bytes | None = None  # float32 little-endian, only with router_log_embeddings
     cache: str = "off"  # hit, miss, or off: neither looked for nor kept
     cache_detail: str = ""  # whose answer a hit repeats; why it is off
-    bindings: tuple[Binding, ...] = ()  # where the served model is asked for, in order; empty: the origin alone
+    bindings: tuple[Binding, ...] = ()  # where the served model is asked for, in order; empty: the origin
+    classification: Classification | None = None  # only of a classified router
 
     @property
     def changes_answer(self) -> bool:
@@ -293,3 +314,6 @@ class Outcome:
     error: str | None = None
     complete: bool | None = None  # the stream or body ended as it should
     retried: str | None = None  # why the action was sent a second time
+    attempts: str | None = None  # JSON list of the bindings that were tried: provider, status, error, ms
+    fallback_from: str | None = None  # the first binding that failed, where another one answered
+    upstream_provider: str | None = None  # whose answer the client got; "origin" is the client's own host

@@ -13,6 +13,7 @@ from pointsman.store import Store
 from pointsman.values import (
     Adaptation,
     Candidate,
+    Classification,
     Decision,
     Outcome,
     Usage,
@@ -73,6 +74,41 @@ FAILED = dataclasses.replace(
 )
 
 
+CLASSIFIED = dataclasses.replace(
+    FAILED,
+    id="classified1",
+    at=4.0,
+    strategy="classified",
+    reason="the task's category",
+    requested_model="router-classified-3tier",
+    served_model="gpt-5.5",
+    prompt=None,
+    classification=Classification(
+        category="Frontend",
+        tier="gpt-5.5",
+        classifier="minimax-m2.7",
+        reason="minimax-m2.7 cannot see images",
+        raw="frontend.",
+        vision_fallback=True,
+        ms=1240.0,
+        input_tokens=1310,
+        output_tokens=4,
+        cost_usd=0.0004,
+    ),
+)
+REMEMBERED = Classification("", "gpt-5.5", "minimax-m2.7", "timeout")
+FELL_BACK = dataclasses.replace(
+    ANSWER,
+    upstream_provider="openrouter",
+    fallback_from="openai",
+    attempts=json.dumps([
+        {"provider": "openai", "status": 503, "error": None, "ms": 12.5},
+        {"provider": "groq", "status": None, "error": "refused the connection", "ms": 1.5},
+        {"provider": "openrouter", "status": 200, "error": None, "ms": 1800},
+    ]),
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("explain") / "pointsman.sqlite"
@@ -87,6 +123,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             dataclasses.replace(ROUTED, id="hit", at=2.0, cache="hit", cache_detail="the answer to abc")
         ),
         store.update("hit", dataclasses.replace(ANSWER, usage=Usage(0, 0, 0, 0, 0), cost_usd=0.0)),
+        store.record(CLASSIFIED),
+        store.update(CLASSIFIED.id, FELL_BACK),
+        store.record(dataclasses.replace(CLASSIFIED, id="classified2", classification=REMEMBERED)),
         store.record(dataclasses.replace(ROUTED, id="left", at=3.0, cache_detail="mid tool loop")),
     ):
         future.result()
@@ -137,6 +176,22 @@ def test_an_answer_from_the_cache(database: Path) -> None:
     assert "Cost $0.00; with claude-opus-4-8: $0.0456, so $0.0456 saved" in text
     assert "Cache neither looked for nor kept: mid tool loop" in told(database, "left")
     assert "Cache" not in told(database, "old").split("Clusters")[1]
+
+
+def test_a_classified_action_that_another_provider_answered(database: Path) -> None:
+    text = told(database, "classified1")
+    for part in (
+        "Category Frontend → gpt-5.5 (minimax-m2.7 cannot see images)",
+        "minimax-m2.7 said 'frontend.' in 1.2 s, for 1,310 tokens in, 4 out, $0.0004",
+        "Provider openrouter, after openai had failed",
+        "Tried openai: status 503, 12 ms",
+        "Tried groq: refused the connection, 2 ms",
+        "Tried openrouter: status 200, 1.8 s",
+    ):
+        assert part in text
+    again = told(database, "classified2")
+    assert "Category none → gpt-5.5 (timeout) as remembered of this conversation" in again
+    assert "Provider" not in again
 
 
 def test_the_last_action_and_what_went_wrong(database: Path) -> None:

@@ -95,26 +95,27 @@ def test_a_newer_schema(tmp_path: Path) -> None:
         Reader(path)
 
 
+@pytest.mark.parametrize("released", range(1, SCHEMA_VERSION))
 def test_a_database_of_an_older_version_keeps_its_rows_and_is_read_once_it_is_up_to_date(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, released: int
 ) -> None:
     path = tmp_path / "pointsman.db"
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "_migrations", migrations._migrations[:1])
+        patch.setattr(migrations, "_migrations", migrations._migrations[:released])
         Store(path).close()
     connection = sqlite3.connect(path)
     names = [row[1] for row in connection.execute("PRAGMA table_info(decisions)")]
-    assert "cache" not in names
+    assert ("cache" in names, "attempts" in names) == (released >= 2, False)
     row = [0 if "INT" in kind or "REAL" in kind else "[]" for _, kind in _columns(connection)]
     connection.execute(f"INSERT INTO decisions VALUES ({', '.join('?' * len(row))})", row)
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match=r"older Pointsman \(schema 1\).*start it once"):
+    with pytest.raises(StoreError, match=rf"older Pointsman \(schema {released}\).*start it once"):
         Reader(path)
     Store(path).close()
     connection = sqlite3.connect(path)
-    added = connection.execute("SELECT id, cache, cache_detail FROM decisions").fetchall()
-    assert added == [("[]", "off", "")]
+    added = connection.execute("SELECT id, cache, cache_detail, attempts, tier FROM decisions").fetchall()
+    assert added == [("[]", "off", "", None, None) if released == 1 else ("[]", "[]", "[]", None, None)]
     assert len(connection.execute("SELECT * FROM recent").fetchall()) == 1
     assert connection.execute("SELECT actions, hits FROM by_day").fetchall() == []
     connection.close()

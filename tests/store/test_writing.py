@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 from pointsman.errors import StoreError
 from pointsman.store import Reader, Store
+from pointsman.store.decisions import CLASSIFICATION_COLUMNS, UNSTORED
 from pointsman.values import (
     Adaptation,
     Candidate,
+    Classification,
     Decision,
     Outcome,
     TurnKind,
@@ -58,6 +60,18 @@ FULL = dataclasses.replace(
     embed_ms=7.5,
     prompt="only if asked for",
     embedding=np.ones(4, "<f4").tobytes(),
+    classification=Classification(
+        category="Frontend",
+        tier="kimi-k2.6",
+        classifier="minimax-m2.7",
+        reason="vision",
+        raw="Frontend.",
+        vision_fallback=True,
+        ms=412.5,
+        input_tokens=310,
+        output_tokens=4,
+        cost_usd=0.0001,
+    ),
 )
 
 ANSWER = Outcome(
@@ -74,6 +88,9 @@ ANSWER = Outcome(
     error=None,
     complete=True,
     retried="temperature",
+    attempts='[{"provider": "moonshot", "status": 503, "error": "busy", "ms": 12.5}]',
+    fallback_from="moonshot",
+    upstream_provider="openrouter",
 )
 
 
@@ -134,10 +151,11 @@ def test_later_updates_leave_what_they_do_not_know(store: Store, path: Path) -> 
 def test_every_field_of_the_values_is_a_column(store: Store, path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(decisions)")}
-    decision = {field.name for field in dataclasses.fields(Decision)}
+    decision = {field.name for field in dataclasses.fields(Decision)} - {"classification"} - UNSTORED
+    assert len(CLASSIFICATION_COLUMNS) == len(dataclasses.fields(Classification))
     outcome = {field.name for field in dataclasses.fields(Outcome)} - {"usage"}
     usage = {field.name for field in dataclasses.fields(Usage)}
-    assert columns == decision | outcome | usage
+    assert columns == decision | outcome | usage | set(CLASSIFICATION_COLUMNS)
 
 
 def test_outcome_of_an_unknown_decision_is_an_error(store: Store) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from pointsman.values import Adaptation, Candidate, Decision, Outcome, Usage
+    from pointsman.values import Adaptation, Candidate, Classification, Decision, Outcome, Usage
 
 
 @click.command("explain", short_help="Tell why an action was served by its model.")
@@ -240,6 +240,9 @@ def _lines(d: Decision, o: Outcome | None) -> Iterator[tuple[str, str]]:
         yield "Cache", d.cache + (f": {d.cache_detail}" if d.cache_detail else "")
     elif d.cache_detail:
         yield "Cache", f"neither looked for nor kept: {d.cache_detail}"
+    if d.classification:
+        yield "Category", _classified(d.classification)
+        yield from _classifier(d.classification)
     if d.marker != "off":
         yield "Marker", f"shown as {d.marker}"
     if o is not None:
@@ -253,6 +256,27 @@ def _adapted(change: Adaptation) -> str:
     before, after = change.before or "not given", change.after or "dropped"
     rule = "" if change.rule == change.parameter else f", by its rule for {change.rule}"
     return f"{change.parameter}: {before} → {after} ({change.verb}{rule})"
+
+
+def _classified(c: Classification) -> str:
+    """`Frontend → kimi-k2.6`, and why it is another tier than the category's."""
+    why = f" ({c.reason})" if c.reason else ""
+    return f"{c.category or 'none'} → {c.tier}{why}"
+
+
+def _classifier(c: Classification) -> Iterator[tuple[str, str]]:
+    from pointsman.cli.stats import usd
+
+    if not c.classifier:
+        return
+    if c.ms is None:
+        yield "", "as remembered of this conversation"
+        return
+    cost = "unknown cost (no price)" if c.cost_usd is None else usd(c.cost_usd)
+    took = f"{c.classifier} said {c.raw!r} in {_duration(c.ms)}"
+    if c.output_tokens is not None:
+        took += f", for {c.input_tokens or 0:,} tokens in, {c.output_tokens:,} out, {cost}"
+    yield "", took
 
 
 def _knobs(knobs: Mapping[str, Any]) -> str:
@@ -282,12 +306,33 @@ def _outcome_lines(d: Decision, o: Outcome) -> Iterator[tuple[str, str]]:
         yield "Answered", f"the provider says {o.answered_model}"
     if o.retried:
         yield "Retried", o.retried
+    if o.upstream_provider:
+        first = f", after {o.fallback_from} had failed" if o.fallback_from else ""
+        yield "Provider", o.upstream_provider + first
+    for attempt in _attempts(o.attempts):
+        yield "Tried", attempt
     if o.usage:
         yield "Tokens", _usage(o.usage)
         yield "Cost", _cost(d, o)
     yield "Time", _times(d, o)
     if o.error:
         yield "Error", o.error
+
+
+def _attempts(told: str | None) -> Iterator[str]:
+    """One line for each binding that was tried, unless the first one answered."""
+    import json
+
+    try:
+        attempts = [item for item in json.loads(told or "[]") if isinstance(item, dict)]
+    except ValueError:
+        return
+    if len(attempts) < 2:
+        return
+    for item in attempts:
+        what = item.get("error") or f"status {item.get('status') or 'none'}"
+        took = f", {_duration(item['ms'])}" if isinstance(item.get("ms"), int | float) else ""
+        yield f"{item.get('provider')}: {what}{took}"
 
 
 def _usage(usage: Usage) -> str:

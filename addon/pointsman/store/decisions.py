@@ -1,7 +1,7 @@
 """A decision and its outcome as one row of SQL, and back.
 
-Invariant: every field of `Decision` and `Outcome` is a column. Lists and maps are JSON text,
-truth values 0 or 1, unknown is NULL.
+Invariant: every field of `Decision` and `Outcome` is a column, or several where the field is a value of
+its own; only UNSTORED ones are not. Lists and maps are JSON text, truth values 0 or 1, unknown is NULL.
 """
 
 # ruff: noqa: S608 - only this module's own constants are put into SQL
@@ -17,7 +17,13 @@ from typing import Any
 import msgspec
 
 from pointsman.errors import StoreError
-from pointsman.values import Decision, Outcome
+from pointsman.values import Classification, Decision, Outcome
+
+CLASSIFICATION_COLUMNS = (
+    "category", "tier", "classifier", "classifier_reason", "classifier_raw", "vision_fallback",
+    "classifier_ms", "classifier_input_tokens", "classifier_output_tokens", "classifier_cost_usd",
+)  # fmt: skip
+"""In the order of the fields of `Classification`."""
 
 DECISION_COLUMNS = (
     "id", "at", "surface", "endpoint", "client", "turn", "session", "session_hint", "credential_kind",
@@ -26,13 +32,16 @@ DECISION_COLUMNS = (
     "candidates", "runner_up", "margin", "propensity", "adaptations", "warnings", "stripped", "marker",
     "tool_loop", "retry_count", "message_count", "input_tokens_estimate", "max_tokens", "request_bytes",
     "decide_ms", "embed_ms", "prompt", "embedding", "cache", "cache_detail",
+    *CLASSIFICATION_COLUMNS,
 )  # fmt: skip
+UNSTORED = frozenset({"bindings"})  # where it was to be asked for; where it was is in `attempts`
 USAGE_COLUMNS = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
 )  # fmt: skip
 OUTCOME_COLUMNS = (
     "status", "message_id", "request_id", "answered_model", "stop_reason", *USAGE_COLUMNS, "cost_usd",
-    "requested_cost_usd", "ttfb_ms", "total_ms", "error", "complete", "retried",
+    "requested_cost_usd", "ttfb_ms", "total_ms", "error", "complete", "retried", "attempts",
+    "fallback_from", "upstream_provider",
 )  # fmt: skip
 JSON_COLUMNS = frozenset({"knobs", "clusters", "candidates", "adaptations", "warnings"})
 
@@ -81,6 +90,7 @@ def decision_row(d: Decision) -> tuple[Any, ...]:
         d.propensity, _json(d.adaptations), _json(d.warnings), d.stripped, d.marker, d.tool_loop,
         d.retry_count, d.message_count, d.input_tokens_estimate, d.max_tokens, d.request_bytes, d.decide_ms,
         d.embed_ms, d.prompt, d.embedding, d.cache, d.cache_detail,
+        *_classification_row(d.classification),
     )  # fmt: skip
 
 
@@ -93,6 +103,17 @@ def outcome_row(o: Outcome) -> tuple[Any, ...]:
     return (
         o.status, o.message_id, o.request_id, o.answered_model, o.stop_reason, *usage, o.cost_usd,
         o.requested_cost_usd, o.ttfb_ms, o.total_ms, o.error, o.complete, o.retried,
+        o.attempts, o.fallback_from, o.upstream_provider,
+    )  # fmt: skip
+
+
+def _classification_row(c: Classification | None) -> tuple[Any, ...]:
+    """Values in the order of CLASSIFICATION_COLUMNS."""
+    if c is None:
+        return (None,) * len(CLASSIFICATION_COLUMNS)
+    return (
+        c.category, c.tier, c.classifier, c.reason, c.raw, c.vision_fallback, c.ms, c.input_tokens,
+        c.output_tokens, c.cost_usd,
     )  # fmt: skip
 
 

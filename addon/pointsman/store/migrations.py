@@ -190,3 +190,46 @@ _M002 = (
     """,
     "PRAGMA user_version = 2",
 )
+
+
+@migrations()
+def m003_upstream(database: Database) -> None:
+    for statement in _M003:
+        database.execute(statement)
+
+
+_M003 = (
+    "ALTER TABLE decisions ADD COLUMN attempts TEXT",
+    "ALTER TABLE decisions ADD COLUMN fallback_from TEXT",
+    "ALTER TABLE decisions ADD COLUMN upstream_provider TEXT",
+    "ALTER TABLE decisions ADD COLUMN category TEXT",
+    "ALTER TABLE decisions ADD COLUMN tier TEXT",
+    "ALTER TABLE decisions ADD COLUMN classifier TEXT",
+    "ALTER TABLE decisions ADD COLUMN classifier_reason TEXT",
+    "ALTER TABLE decisions ADD COLUMN classifier_raw TEXT",
+    "ALTER TABLE decisions ADD COLUMN vision_fallback INTEGER",
+    "ALTER TABLE decisions ADD COLUMN classifier_ms REAL",
+    "ALTER TABLE decisions ADD COLUMN classifier_input_tokens INTEGER",
+    "ALTER TABLE decisions ADD COLUMN classifier_output_tokens INTEGER",
+    "ALTER TABLE decisions ADD COLUMN classifier_cost_usd REAL",
+    "DROP VIEW recent",
+    """
+    CREATE VIEW recent AS
+    SELECT id, datetime(at, 'unixepoch') AS at_utc, client, turn, requested_model, served_model,
+           upstream_provider, fallback_from, reason, category, cache, status, input_tokens, cache_read_tokens,
+           output_tokens, cost_usd, classifier_cost_usd, requested_cost_usd - cost_usd AS saved_usd, total_ms,
+           error
+    FROM decisions ORDER BY at DESC
+    """,
+    "DROP VIEW by_day",
+    """
+    CREATE VIEW by_day AS
+    SELECT date(at, 'unixepoch') AS day_utc, served_model, count(*) AS actions, sum(cache = 'hit') AS hits,
+           sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+           sum(cost_usd) AS cost_usd, sum(requested_cost_usd) AS requested_cost_usd,
+           sum(classifier_cost_usd) AS classifier_cost_usd,
+           sum(output_tokens IS NOT NULL AND cost_usd IS NULL) AS unknown_costs
+    FROM decisions WHERE endpoint = 'generate' GROUP BY 1, 2 ORDER BY 1 DESC, 2
+    """,
+    "PRAGMA user_version = 3",
+)

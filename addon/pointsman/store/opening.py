@@ -13,7 +13,7 @@ from pointsman import paths
 from pointsman.errors import StoreError
 
 APPLICATION_ID = 0x506F696E  # "Poin", in the file's header: tells our databases from other programs'
-SCHEMA_VERSION = 2  # the number of the last migration; kept in SQLite's own user_version
+SCHEMA_VERSION = 3  # the number of the last migration; kept in SQLite's own user_version
 
 _MENDS = {
     "SQLITE_NOTADB": "is not a SQLite database; move it away, or set router_db to another file",

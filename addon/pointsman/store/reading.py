@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from pointsman.errors import StoreError
-from pointsman.store.decisions import USAGE_COLUMNS
+from pointsman.store.decisions import CLASSIFICATION_COLUMNS, UNSTORED, USAGE_COLUMNS
 from pointsman.store.opening import as_store_error, open_for_reading
 from pointsman.values import (
     Adaptation,
     Candidate,
+    Classification,
     CredentialKind,
     Decision,
     Outcome,
@@ -229,14 +230,28 @@ _DECODE: Mapping[str, Any] = {
 
 
 def _record(row: sqlite3.Row) -> Record:
-    decision = {name: _DECODE.get(name, _same)(row[name]) for name in _names(Decision)}
+    decision = {
+        name: _DECODE.get(name, _same)(row[name])
+        for name in _names(Decision)
+        if name != "classification" and name not in UNSTORED
+    }
     usage = _usage(row)
     outcome = {name: row[name] for name in _names(Outcome) if name not in ("usage", "complete")}
     complete = None if row["complete"] is None else bool(row["complete"])
     return Record(
-        Decision(**decision),
+        Decision(**decision, classification=_classification(row)),
         Outcome(**outcome, complete=complete, usage=None if usage == Usage() else usage),
     )
+
+
+def _classification(row: sqlite3.Row) -> Classification | None:
+    values = {
+        field.name: row[column]
+        for field, column in zip(fields(Classification), CLASSIFICATION_COLUMNS, strict=True)
+    }
+    if values["tier"] is None:
+        return None
+    return Classification(**values | {"vision_fallback": bool(values["vision_fallback"])})
 
 
 def _names(value: type[Decision] | type[Outcome]) -> list[str]:

@@ -91,7 +91,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that a client offers. `schema` is JSON Schema; None for a `custom` tool, which takes text."""
+    """A function that a client offers. `schema` is JSON Schema; None where it is `custom`: takes text."""
 
     name: str
     description: str = ""
