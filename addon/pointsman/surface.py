@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Protocol, cast
 
 from pointsman import wire
 from pointsman.values import Adaptation, Changes, Credential, Facts, Model
+from pointsman.wire import neutral
 from pointsman.wire.json_spans import Body
 from pointsman.wire.observation import Observation
+from pointsman.wire.reading import EventReader
+from pointsman.wire.writing import EventWriter
 
 
 class Transform(Protocol):
@@ -110,6 +113,25 @@ class Surface(Protocol):
 
     def is_plain(self, data: bytes) -> bool:
         """Whether a kept answer, streamed or whole, is nothing but words, and ended of itself."""
+
+    # What translation needs; a surface without it is spoken on both sides, or on none.
+
+    def read_events(self, content_type: str) -> EventReader:
+        """What makes neutral events of an answer's bytes, streamed or whole."""
+
+    def read_answer(self, data: bytes) -> list[neutral.Event]:
+        """A whole answer as neutral events."""
+
+    def write_events(self, request: neutral.Request, answer_id: str, created: int) -> EventWriter:
+        """What makes a stream of neutral events; `request` is the client's, `created` unix seconds."""
+
+    def write_answer(
+        self, events: Iterable[neutral.Event], request: neutral.Request, answer_id: str, created: int
+    ) -> bytes:
+        """Neutral events as a whole answer."""
+
+    def opening(self, answer_id: str, model: str, created: int) -> bytes:
+        """What a stream starts with before anything is known of the answer; b"" where nothing may be said."""
 
 
 @cache

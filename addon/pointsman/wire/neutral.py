@@ -3,11 +3,12 @@
 A reader of one surface makes these values, a writer of another takes them: four of each make all pairs.
 An answer is a sequence of events, streamed or whole, and always in this order:
 
-    Start, then Text, Thinking, CallStart and CallArguments as they come, then Stop, then End
+    Start, then Text, Refusal, Thinking, CallStart and CallArguments as they come, then Stop, then End
 
-with `Counts` anywhere after `Start`, later figures replacing earlier ones. `Failed` may take the place of
-anything from the very first on, and nothing follows it. Arguments of parallel calls may interleave; they
-belong to the `CallStart` with the same `index`, counted from 0 in the order in which calls begin.
+with `Counts` anywhere between `Start` and `Stop`, later figures replacing earlier ones. `Failed` may take the
+place of anything from the very first on, and nothing follows it. Arguments of parallel calls may interleave;
+they belong to the `CallStart` with the same `index`, counted from 0 in the order in which calls begin. `Stop`
+says CALLS if and only if there was a call and nothing worse ended the answer. No text is empty.
 
 A reader leaves nothing out in silence: what has no place here is named in `Request.losses`, or, where a
 client would notice, in `Request.refused`.
@@ -200,12 +201,21 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Words with which the model declines, where its API keeps them apart from others."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Thinking:
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
+    """`id` is the provider's, "" where it gives none; `custom`: the arguments are free text, not JSON."""
+
     index: int
     id: str
     name: str
@@ -234,6 +244,9 @@ class Counts:
     reasoning: int | None = None
 
 
+COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning")
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     reason: StopReason
@@ -254,4 +267,4 @@ class End:
     """The answer ended as its API says that it must."""
 
 
-Event = Start | Text | Thinking | CallStart | CallArguments | Counts | Stop | Failed | End
+Event = Start | Text | Refusal | Thinking | CallStart | CallArguments | Counts | Stop | Failed | End

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pointsman.errors import BodyError
 from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
 from pointsman.wire import marker, sse
 from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.anthropic.errors import error_body, error_frame, error_message, error_type
+from pointsman.wire.anthropic.events_reader import read_answer, read_events
+from pointsman.wire.anthropic.events_writer import opening, write_answer, write_events
 from pointsman.wire.anthropic.facts import read_facts
 from pointsman.wire.anthropic.history import strip
 from pointsman.wire.anthropic.outline import outline
@@ -20,7 +22,7 @@ from pointsman.wire.anthropic.repeating import is_plain, unrepeatable
 from pointsman.wire.anthropic.rules import adapt, ineligible
 from pointsman.wire.anthropic.stream import StreamTransform
 from pointsman.wire.credentials import bearer, credential_of, is_jwt
-from pointsman.wire.json_spans import Body, encode
+from pointsman.wire.json_spans import Body
 
 __all__ = [
     "HOSTS",
@@ -41,7 +43,10 @@ __all__ = [
     "is_plain",
     "marker_modes",
     "observe_body",
+    "opening",
     "outline",
+    "read_answer",
+    "read_events",
     "read_facts",
     "recognise",
     "remedy",
@@ -51,6 +56,8 @@ __all__ = [
     "strip",
     "thinks",
     "unrepeatable",
+    "write_answer",
+    "write_events",
 ]
 
 SURFACE = "anthropic"
@@ -60,16 +67,6 @@ PATH = "/v1/messages"
 MODEL_HEADERS: tuple[str, ...] = ()
 
 _ENDPOINTS = {PATH: "generate", "/v1/messages/count_tokens": "count_tokens"}
-_ERROR_TYPES = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 # Claude Code asks again when a stream breaks, but not once it has shown text of it; a marker is text.
 _TEXT_ENDS_RETRIES = ("claude-code",)
 
@@ -147,32 +144,3 @@ def thinks(body: Body, default: str | None) -> bool:
 def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
     """What follows a streamed answer; None for an answer that is read as a whole."""
     return StreamTransform(changes) if sse.is_event_stream(content_type, asked=facts.stream) else None
-
-
-# --- errors in this surface's shape -------------------------------------------------------
-
-
-def error_type(status: int) -> str:
-    """The provider's word for an HTTP status."""
-    if status in _ERROR_TYPES:
-        return _ERROR_TYPES[status]
-    return "invalid_request_error" if status < 500 else "api_error"
-
-
-def error_body(status: int, message: str) -> bytes:
-    return encode({"type": "error", "error": {"type": error_type(status), "message": message}})
-
-
-def error_message(data: bytes) -> str:
-    """What an error body says to a person; "" where it is none of this surface's."""
-    try:
-        error = Body.parse(data).get("error")
-    except BodyError:
-        return ""
-    message = error.get("message") if isinstance(error, dict) else None
-    return message if isinstance(message, str) else ""
-
-
-def error_frame(status: int, message: str) -> bytes:
-    """The same inside a stream that has begun."""
-    return sse.write("error", error_body(status, message))

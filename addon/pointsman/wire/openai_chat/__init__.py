@@ -18,6 +18,8 @@ from pointsman.wire.json_spans import Body
 from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, PROVIDER, credential
 from pointsman.wire.openai.errors import error_body, error_message
 from pointsman.wire.openai_chat.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.openai_chat.events_reader import read_answer, read_events
+from pointsman.wire.openai_chat.events_writer import opening, write_answer, write_events
 from pointsman.wire.openai_chat.facts import SURFACE, read_facts
 from pointsman.wire.openai_chat.history import strip
 from pointsman.wire.openai_chat.outline import outline
@@ -42,7 +44,10 @@ __all__ = [
     "is_plain",
     "marker_modes",
     "observe_body",
+    "opening",
     "outline",
+    "read_answer",
+    "read_events",
     "read_facts",
     "recognise",
     "remedy",
@@ -51,6 +56,8 @@ __all__ = [
     "stream",
     "strip",
     "unrepeatable",
+    "write_answer",
+    "write_events",
 ]
 
 PATH: Final = "/v1/chat/completions"
