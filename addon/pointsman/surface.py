@@ -11,12 +11,13 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from pointsman import wire
 from pointsman.values import Adaptation, Changes, Credential, Facts, Model
 from pointsman.wire import neutral
 from pointsman.wire.json_spans import Body
+from pointsman.wire.model_names import Listed
 from pointsman.wire.observation import Observation
 from pointsman.wire.reading import EventReader
 from pointsman.wire.writing import EventWriter
@@ -90,6 +91,11 @@ class Surface(Protocol):
     def ask(self, body: Body, facts: Facts) -> list[Adaptation]:
         """Add what the router needs to know of the answer."""
 
+    def set_parameters(
+        self, body: Body, parameters: Mapping[str, Any], model: Model | None
+    ) -> list[Adaptation]:
+        """Ask for what the router wants in place of the client (see wire/asked.py). Raises BodyError."""
+
     def remedy(self, body: Body, refusal: bytes) -> list[Adaptation]:
         """Take out of the client's own body what a 400 complains about; nothing where that is not known."""
 
@@ -107,6 +113,15 @@ class Surface(Protocol):
 
     def rewrite_body(self, data: bytes, changes: Changes) -> bytes:
         """A whole answer as the client gets it."""
+
+    def models_asked(self, method: str, path: str) -> str | None:
+        """The name of the model that a request is about, "" for the list of all; None for other requests."""
+
+    def model_list(self, data: bytes, path: str, listed: Iterable[Listed]) -> bytes | None:
+        """The provider's list with the names that it lacks; None where it stays as it is."""
+
+    def model_card(self, listed: Listed) -> bytes:
+        """What the provider would say of one model."""
 
     def unrepeatable(self, body: Body) -> str:
         """Why an answer to this request must not be given again, "" if it may be. Raises BodyError."""

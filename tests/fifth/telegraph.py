@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pointsman.errors import BodyError
 from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model, TurnKind
@@ -15,6 +16,7 @@ from pointsman.wire import sse
 from pointsman.wire.credentials import credential_of
 from pointsman.wire.json_spans import Body, decode, encode
 from pointsman.wire.loose import as_dict, as_text, dicts
+from pointsman.wire.model_names import Listed
 from pointsman.wire.observation import Observation, as_count
 from pointsman.wire.stripping import Stripped, strip_array, strip_text
 from pointsman.wire.texts import model_name, newest
@@ -92,6 +94,22 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
 
 def ask(body: Body, facts: Facts) -> list[Adaptation]:
     return []
+
+
+def set_parameters(body: Body, parameters: Mapping[str, Any], model: Model | None) -> list[Adaptation]:
+    return []
+
+
+def models_asked(method: str, path: str) -> str | None:
+    return None
+
+
+def model_list(data: bytes, path: str, listed: Iterable[Listed]) -> bytes | None:
+    return None
+
+
+def model_card(listed: Listed) -> bytes:
+    return encode({"line": listed.name})
 
 
 def remedy(body: Body, refusal: bytes) -> list[Adaptation]:

@@ -24,7 +24,9 @@ from pointsman.wire.json_scan import (
     member_spans,
 )
 
-__all__ = ["MAX_MEMBERS", "Body", "Span", "array_spans", "decode", "edit_array", "encode", "prepend"]
+__all__ = [
+    "MAX_MEMBERS", "Body", "Span", "append", "array_spans", "decode", "edit_array", "encode", "prepend",
+]  # fmt: skip
 
 # --- rebuilding a container ---------------------------------------------------------------
 
@@ -76,6 +78,15 @@ def prepend(raw: bytes, element: bytes) -> bytes:
     start, end = spans[0]
     separator = raw[end : spans[1][0]] if len(spans) > 1 else _guess_separator(raw[:start])
     return raw[:start] + element + separator + raw[start:]
+
+
+def append(raw: bytes, elements: list[bytes]) -> bytes:
+    """The array with `elements` after all others. Raises BodyError."""
+    spans = array_spans(raw)
+    if spans:
+        return _join(raw, spans, {}, elements)
+    opening = raw.index(b"[") + 1
+    return raw[:opening] + b",".join(elements) + raw[opening:].lstrip(b" \t\n\r")
 
 
 class Body:

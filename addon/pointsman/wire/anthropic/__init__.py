@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
 from pointsman.wire import marker, sse
 from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.anthropic.asked import set_parameters
 from pointsman.wire.anthropic.errors import error_body, error_frame, error_message, error_type
 from pointsman.wire.anthropic.events_reader import read_answer, read_events
 from pointsman.wire.anthropic.events_writer import opening, write_answer, write_events
 from pointsman.wire.anthropic.facts import read_facts
 from pointsman.wire.anthropic.history import strip
+from pointsman.wire.anthropic.models import model_card, model_list, models_asked
 from pointsman.wire.anthropic.outline import outline
 from pointsman.wire.anthropic.repeating import is_plain, unrepeatable
 from pointsman.wire.anthropic.rules import adapt, ineligible
@@ -42,6 +44,9 @@ __all__ = [
     "ineligible",
     "is_plain",
     "marker_modes",
+    "model_card",
+    "model_list",
+    "models_asked",
     "observe_body",
     "opening",
     "outline",
@@ -52,6 +57,7 @@ __all__ = [
     "remedy",
     "rewrite_body",
     "set_model",
+    "set_parameters",
     "stream",
     "strip",
     "thinks",

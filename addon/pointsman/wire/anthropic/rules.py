@@ -8,7 +8,7 @@ cannot read, and a missing one fails its check of the prefix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pointsman.values import Adaptation, Facts, Model
@@ -157,15 +157,19 @@ def _default_says(wanted: str, row: Row, *, absent: bool) -> bool:
 
 def _write_budget(body: Body) -> str:
     """Adaptive thinking for a model that wants a budget below max_tokens; too little room turns it off."""
-    effort = _effort(body) or _DEFAULT_EFFORT
-    budget = _BUDGET_OF.get(effort, _BUDGET_OF[_DEFAULT_EFFORT])
-    limit = body.get("max_tokens")
-    if is_count(limit):
-        budget = min(budget, limit // 2)
-    if budget < MIN_BUDGET_TOKENS:
+    budget = budget_within(_effort(body) or _DEFAULT_EFFORT, body.get("max_tokens"))
+    if not budget:
         return "disabled"
     edit(body, "thinking", {"type": "enabled", "budget_tokens": budget})
     return "enabled"
+
+
+def budget_within(effort: str, max_tokens: Any) -> int:
+    """Tokens to think with for an effort and a length of the answer; 0 where there is too little room."""
+    budget = _BUDGET_OF.get(effort, _BUDGET_OF[_DEFAULT_EFFORT])
+    if is_count(max_tokens):
+        budget = min(budget, max_tokens // 2)
+    return budget if budget >= MIN_BUDGET_TOKENS else 0
 
 
 def _write_adaptive(body: Body, given: Any, row: Row, done: list[Adaptation]) -> None:
@@ -239,12 +243,26 @@ def _clamp_effort(body: Body, row: Row, done: list[Adaptation]) -> None:
         accepted = row.get("effort_unthinking", accepted)
     if effort is None or effort in accepted or effort not in EFFORTS:
         return
-    weaker = [word for word in accepted if EFFORTS.index(word) < EFFORTS.index(effort)]
-    fitting = max(weaker or accepted, key=EFFORTS.index, default=None)
+    fitting = _nearest(effort, accepted)
     edit(body, "output_config", {"effort": fitting})
     verb = "clamp" if fitting else "drop"
     after = short(fitting) if fitting else ""
     done.append(Adaptation("output_config.effort", verb, short(effort), after, "effort"))
+
+
+def nearest_effort(effort: str, row: Row) -> str:
+    """An effort in OpenAI's words as this model has it, or as it is where that is not known."""
+    word = EFFORTS[0] if effort == "minimal" else effort
+    accepted = row.get("effort", EFFORTS)
+    if word in accepted or word not in EFFORTS:
+        return word
+    return _nearest(word, accepted) or word
+
+
+def _nearest(effort: str, accepted: Sequence[str]) -> str | None:
+    """The strongest accepted effort below `effort`, else the weakest; None where none is accepted."""
+    weaker = [word for word in accepted if EFFORTS.index(word) < EFFORTS.index(effort)]
+    return max(weaker, key=EFFORTS.index) if weaker else min(accepted, key=EFFORTS.index, default=None)
 
 
 def _drop_sampling(body: Body, row: Row, done: list[Adaptation]) -> None:

@@ -16,8 +16,10 @@ from pointsman.wire.credentials import bearer, credential_of, is_jwt
 from pointsman.wire.gemini import route
 from pointsman.wire.gemini.answer import Observation, error_message, observe_body, rewrite_body
 from pointsman.wire.gemini.array import ArrayTransform
+from pointsman.wire.gemini.asked import set_parameters
 from pointsman.wire.gemini.facts import GeminiFacts, inner_request, modalities, read_facts
 from pointsman.wire.gemini.history import strip
+from pointsman.wire.gemini.models import model_card, model_list, models_asked
 from pointsman.wire.gemini.repeating import is_plain, unrepeatable
 from pointsman.wire.gemini.rules import adapt, ineligible, remedy
 from pointsman.wire.gemini.spelling import spelled
@@ -43,6 +45,9 @@ __all__ = [
     "ineligible",
     "is_plain",
     "marker_modes",
+    "model_card",
+    "model_list",
+    "models_asked",
     "observe_body",
     "outline",
     "read_facts",
@@ -50,6 +55,7 @@ __all__ = [
     "remedy",
     "rewrite_body",
     "set_model",
+    "set_parameters",
     "stream",
     "strip",
     "unrepeatable",

@@ -24,6 +24,7 @@ LEVELS: Final = ("minimal", "low", "medium", "high")
 
 # Google's own table for those who come with an effort (its page on OpenAI compatibility, November 2026).
 _BUDGET_OF: Final = {"minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24_576}
+_NAMED: Final = {"none": "minimal", "xhigh": "high", "max": "high"}  # efforts that it has no level for
 _LEVEL_UP_TO: Final = ((1_024, "low"), (8_192, "medium"))
 _DYNAMIC: Final = -1  # a budget that leaves it to the model
 _SIGNATURE: Final = re.compile(rb"thought[ _]?signature", re.IGNORECASE)
@@ -179,6 +180,14 @@ def _fitting(level: str, row: Row) -> str:
         return level
     weaker = [word for word in accepted if LEVELS.index(word) <= LEVELS.index(level)]
     return max(weaker, key=LEVELS.index) if weaker else accepted[0]
+
+
+def thinking_for(effort: str, row: Row) -> dict[str, Any]:
+    """Members of `thinkingConfig` that say an effort in OpenAI's words to a model."""
+    level = _NAMED.get(effort, effort)
+    if row.get("thinking_level") or "thinking_level" not in row:
+        return {"thinkingLevel": _fitting(level, row).upper() if level in LEVELS and row else level.upper()}
+    return {"thinkingBudget": _within(0 if effort == "none" else _BUDGET_OF.get(level, _DYNAMIC), row)}
 
 
 def _within(budget: int, row: Row) -> int:

@@ -17,7 +17,9 @@ from pointsman.wire.edits import edit, short
 from pointsman.wire.json_spans import Body
 from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, PROVIDER, credential
 from pointsman.wire.openai.errors import error_body, error_message
+from pointsman.wire.openai.models import model_card, model_list, models_asked
 from pointsman.wire.openai_chat.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.openai_chat.asked import set_parameters
 from pointsman.wire.openai_chat.events_reader import read_answer, read_events
 from pointsman.wire.openai_chat.events_writer import opening, write_answer, write_events
 from pointsman.wire.openai_chat.facts import SURFACE, read_facts
@@ -43,6 +45,9 @@ __all__ = [
     "ineligible",
     "is_plain",
     "marker_modes",
+    "model_card",
+    "model_list",
+    "models_asked",
     "observe_body",
     "opening",
     "outline",
@@ -53,6 +58,7 @@ __all__ = [
     "remedy",
     "rewrite_body",
     "set_model",
+    "set_parameters",
     "stream",
     "strip",
     "unrepeatable",

@@ -15,7 +15,9 @@ from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_list
 from pointsman.wire.openai.client import MODEL_HEADERS, PROVIDER, credential
 from pointsman.wire.openai.errors import error_body, error_message
+from pointsman.wire.openai.models import model_card, model_list, models_asked
 from pointsman.wire.openai_responses.answer import Observation, observe_body, rewrite_body
+from pointsman.wire.openai_responses.asked import set_parameters
 from pointsman.wire.openai_responses.facts import LOGPROBS, read_facts
 from pointsman.wire.openai_responses.history import strip
 from pointsman.wire.openai_responses.remedy import remedy
@@ -39,6 +41,9 @@ __all__ = [
     "ineligible",
     "is_plain",
     "marker_modes",
+    "model_card",
+    "model_list",
+    "models_asked",
     "observe_body",
     "outline",
     "read_facts",
@@ -46,6 +51,7 @@ __all__ = [
     "remedy",
     "rewrite_body",
     "set_model",
+    "set_parameters",
     "stream",
     "strip",
     "unrepeatable",
