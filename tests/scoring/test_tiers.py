@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,16 @@ import pytest
 import yaml
 from pointsman.errors import ConfigError
 from pointsman.scoring.tier_documents import loads, parse
-from pointsman.scoring.tiers import DEFAULT_ROUTING, Choice, choose, is_router_document
+from pointsman.scoring.tiers import (
+    DEFAULT_ROUTING,
+    Choice,
+    Verdict,
+    choose,
+    classification,
+    is_router_document,
+    wanted,
+)
+from pointsman.values import Classification
 
 SHIPPED = Path(pointsman.__file__).with_name("data") / "router-classified-3tier.json"
 ENTRY: dict[str, Any] = json.loads(SHIPPED.read_text())
@@ -132,7 +142,7 @@ def test_what_a_tier_says_goes_to_the_provider_and_what_is_not_for_it_does_not()
 def test_without_tiers_it_can_be_read_but_not_serve() -> None:
     read = parse(changed("tiers", {}))
     assert read.tiers == ()
-    assert choose(read, "Frontend", "", {}) is None
+    assert choose(read, "gpt-5.5", {}) is None
 
 
 @pytest.mark.parametrize(
@@ -218,30 +228,58 @@ def test_text_that_is_neither(text: str, message: str) -> None:
 # --- who serves -------------------------------------------------------------------------------
 
 DOCUMENT = parse(PLAIN)
-ISSUE = "Issue Resolution (other)"
 KIMI, MINIMAX, GPT = (tier.id for tier in DOCUMENT.tiers)
+ISSUE = "Issue Resolution (other)"
+BLIND = "minimax-m2.7 does not take images"
 
 
 @pytest.mark.parametrize(
-    ("category", "unusable", "blind", "expected"),
+    ("verdict", "tier"),
     [
-        ("Frontend", {}, (), Choice(KIMI)),
-        (ISSUE, {}, (), Choice(MINIMAX)),
-        ("", {}, (), Choice(GPT, "timeout")),
+        (Verdict("Frontend"), KIMI),
+        (Verdict(ISSUE), MINIMAX),
+        (Verdict("Testing"), GPT),
+        (Verdict("", "timeout"), GPT),
+        (Verdict("a category of an older document"), GPT),
+    ],
+)
+def test_the_tier_of_a_verdict(verdict: Verdict, tier: str) -> None:
+    assert wanted(DOCUMENT, verdict) == tier
+
+
+@pytest.mark.parametrize(
+    ("first", "unusable", "blind", "expected"),
+    [
+        (KIMI, {}, (), Choice(KIMI)),
+        (MINIMAX, {}, (), Choice(MINIMAX)),
         # Images: the fallback if it can, else the first in the document's order.
-        (ISSUE, {}, (MINIMAX,), Choice(GPT, "minimax-m2.7 does not take images", True)),
-        (ISSUE, {}, (MINIMAX, GPT), Choice(KIMI, "minimax-m2.7 does not take images", True)),
-        ("Frontend", {}, (MINIMAX, GPT), Choice(KIMI)),
-        ("", {}, (GPT,), Choice(KIMI, "timeout; gpt-5.5 does not take images", True)),
+        (MINIMAX, {}, (MINIMAX,), Choice(GPT, BLIND, True)),
+        (MINIMAX, {}, (MINIMAX, GPT), Choice(KIMI, BLIND, True)),
+        (KIMI, {}, (MINIMAX, GPT), Choice(KIMI)),
+        (GPT, {}, (GPT,), Choice(KIMI, "gpt-5.5 does not take images", True)),
         # What cannot be reached.
-        ("Frontend", {KIMI: "no provider has a key"}, (), Choice(GPT, "kimi-k2.6: no provider has a key")),
-        ("Frontend", {KIMI: "x", GPT: "y"}, (), Choice(MINIMAX, "kimi-k2.6: x")),
-        ("Frontend", {KIMI: "x", GPT: "y"}, (MINIMAX,), None),
-        (ISSUE, {MINIMAX: "x"}, (MINIMAX,), Choice(GPT, "minimax-m2.7: x")),
-        ("", {KIMI: "x", MINIMAX: "y", GPT: "z"}, (), None),
+        (KIMI, {KIMI: "no provider has a key"}, (), Choice(GPT, "kimi-k2.6: no provider has a key")),
+        (KIMI, {KIMI: "x", GPT: "y"}, (), Choice(MINIMAX, "kimi-k2.6: x")),
+        (KIMI, {KIMI: "x", GPT: "y"}, (MINIMAX,), None),
+        (MINIMAX, {MINIMAX: "x"}, (MINIMAX,), Choice(GPT, "minimax-m2.7: x")),
+        (KIMI, {KIMI: "x", MINIMAX: "y", GPT: "z"}, (), None),
     ],
 )
 def test_choice(
-    category: str, unusable: dict[str, str], blind: tuple[str, ...], expected: Choice | None
+    first: str, unusable: dict[str, str], blind: tuple[str, ...], expected: Choice | None
 ) -> None:
-    assert choose(DOCUMENT, category, "" if category else "timeout", unusable, blind) == expected
+    assert choose(DOCUMENT, first, unusable, blind) == expected
+
+
+def test_what_the_decision_says() -> None:
+    verdict = Verdict(
+        ISSUE, raw="issue resolution.", ms=12.0, input_tokens=300, output_tokens=4, cost_usd=0.01
+    )
+    choice = Choice(GPT, BLIND, True)
+    asked = classification(DOCUMENT, verdict, choice)
+    assert asked == Classification(ISSUE, GPT, MINIMAX, BLIND, "issue resolution.", True, 12.0, 300, 4, 0.01)
+    again = classification(DOCUMENT, verdict.remembered, choice)
+    assert again == dataclasses.replace(asked, ms=None, input_tokens=None, output_tokens=None, cost_usd=None)
+    failed = classification(DOCUMENT, Verdict("", "timeout"), Choice(KIMI, "gpt-5.5: no key"))
+    assert (failed.reason, failed.classifier) == ("timeout; gpt-5.5: no key", MINIMAX)
+    assert classification(DOCUMENT, Verdict("", "no task", asked=False), choice).classifier == ""

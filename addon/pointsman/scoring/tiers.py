@@ -16,11 +16,11 @@ must be a tier. What a tier says beyond this goes into the body of its requests 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from pointsman.values import EMPTY
+from pointsman.values import EMPTY, Classification
 
 KIND: Final = "intelligent-router-v0"
 DEFAULT_ROUTING: Final[Mapping[str, str]] = MappingProxyType({
@@ -76,32 +76,73 @@ def is_router_document(value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a classifier was heard to say of a conversation's task, and what asking it took.
+
+    `why` says why there is no category, "" if there is one. Time, tokens and cost are None where nobody was
+    asked, or where what was said is only remembered.
+    """
+
+    category: str
+    why: str = ""
+    raw: str = ""  # shortened, on one line
+    asked: bool = True  # False: there was nothing to ask about, or nobody to ask
+    ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+    @property
+    def remembered(self) -> Verdict:
+        """As later actions of the conversation have it: what it cost is told once."""
+        return replace(self, ms=None, input_tokens=None, output_tokens=None, cost_usd=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """The tier that serves a task. `reason` says why it is not the category's, "" if it is."""
+    """The tier that serves. `reason` says why it is not the wanted one, "" if it is."""
 
     tier: str
     reason: str = ""
     vision_fallback: bool = False
 
 
-def choose(
-    document: Document, category: str, why: str, unusable: Mapping[str, str], blind: Collection[str] = ()
-) -> Choice | None:
-    """The tier of a category, else the fallback, else the first in the document's order that can serve.
+def wanted(document: Document, verdict: Verdict) -> str:
+    """The tier that a verdict leads to: the category's, else the fallback."""
+    return document.routing.get(verdict.category, document.fallback)
 
-    `why` is for a task without a category. `unusable` says of tiers why they cannot take the request; `blind`
-    are those that do not take the images that are in it. None if no tier is left.
+
+def choose(
+    document: Document, wanted: str, unusable: Mapping[str, str], blind: Collection[str] = ()
+) -> Choice | None:
+    """The wanted tier, else the fallback, else the first in the document's order that can serve.
+
+    `unusable` says of tiers why they cannot take the request; `blind` are those that do not take the images
+    that are in it. None if no tier is left.
     """
-    wanted = document.routing[category] if category else document.fallback
     ids = [tier.id for tier in document.tiers]
     order = [wanted, document.fallback, *ids] if ids else []
     served = next((id for id in order if id not in unusable and id not in blind), None)
     if served is None:
         return None
-    passed_over = served != wanted and wanted not in unusable and wanted in blind
-    reasons = [why if not category else ""]
-    if passed_over:
-        reasons.append(f"{wanted} does not take images")
-    elif served != wanted:
-        reasons.append(f"{wanted}: {unusable[wanted]}")
-    return Choice(served, "; ".join(filter(None, reasons)), passed_over)
+    if served == wanted:
+        return Choice(served)
+    if wanted in unusable:
+        return Choice(served, f"{wanted}: {unusable[wanted]}")
+    return Choice(served, f"{wanted} does not take images", vision_fallback=True)
+
+
+def classification(document: Document, verdict: Verdict, choice: Choice) -> Classification:
+    """Both as a decision has them."""
+    return Classification(
+        category=verdict.category,
+        tier=choice.tier,
+        classifier=document.classifier if verdict.asked else "",
+        reason="; ".join(filter(None, (verdict.why, choice.reason))),
+        raw=verdict.raw,
+        vision_fallback=choice.vision_fallback,
+        ms=verdict.ms,
+        input_tokens=verdict.input_tokens,
+        output_tokens=verdict.output_tokens,
+        cost_usd=verdict.cost_usd,
+    )
