@@ -18,8 +18,9 @@ ROWS: tuple[set[str], ...] = (
     {"values", "errors", "paths", "plain"},
     {"wording", "wire", "scoring", "embedding", "session", "store", "roots", "checks"},
     {"cache_key", "semantic_cache", "catalogue", "surface", "upstream", "yaml_nodes"},
-    {"config_models", "switching", "trust"},
-    {"clients", "probe"},
+    {"config_providers", "switching", "trust"},
+    {"config_models"},
+    {"clients", "probe", "config_routes"},
     {"config"},
     {"options"},
     {"shelf"},
@@ -42,7 +43,8 @@ ONLY = {
     "wire": set[str](),
     "scoring": set[str](),
     "pipeline": {
-        "asked", "scoring", "session", "shelf", "switching", "embedding", "catalogue", "options", "config"
+        "asked", "scoring", "session", "shelf", "switching", "embedding", "catalogue", "options",
+        "config_routes",
     },
     "upstream": {"wire"},
 }

@@ -11,7 +11,17 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from pointsman import clients, config, dry_run, local, options, trust
+from pointsman import (
+    clients,
+    config,
+    config_models,
+    config_providers,
+    config_routes,
+    dry_run,
+    local,
+    options,
+    trust,
+)
 from pointsman.cli.main import main
 from pointsman.embedding import Embedder
 from pointsman.options import OPTIONS
@@ -19,6 +29,7 @@ from pointsman.scoring import knobs
 from pointsman.scoring.bundle import resolve
 from pointsman.scoring.cluster import score
 from pointsman.shelf import check, open_shelf
+from pointsman.values import Provider
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -26,6 +37,7 @@ DOCUMENTS = sorted(
 )
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+PROVIDERS = (ROOT / "docs" / "providers.md").read_text()
 
 documents = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -57,7 +69,7 @@ def test_every_option_has_help(option: object) -> None:
     assert text.endswith(".")
 
 
-@pytest.mark.parametrize("word", [*config.STRATEGIES, *config.KNOBS, "hosts", "routes", "models"])
+@pytest.mark.parametrize("word", [*config_routes.STRATEGIES, *config_routes.KNOBS, *config.SECTIONS])
 def test_every_word_of_router_yaml_is_documented(word: str) -> None:
     assert re.search(rf"\b{word}\b", CONFIGURATION)
 
@@ -160,3 +172,32 @@ def test_the_steps_for_adding_a_model_make_it_a_candidate(
     assert row.target and not row.opt_in
     among = ("claude-next", "claude-opus-5-5")
     assert "claude-next" in {score(bundle, vector, eligible=among).model for vector in bundle.centroids}
+
+
+# --- providers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", config_providers.presets({}).values(), ids=lambda preset: preset.name)
+def test_every_preset_is_in_the_table_with_its_variables(preset: Provider) -> None:
+    (row,) = re.findall(rf"^\| `{preset.name}` \|.*$", PROVIDERS, re.MULTILINE)
+    _, _, variables, surface, maker, _ = (cell.strip() for cell in row.split("|"))
+    assert tuple(re.findall(r"`(\w+)`", variables)) == config_providers.switches(preset.name)
+    assert (surface, maker) == (f"`{preset.surface}`", preset.models_of)
+
+
+def test_every_key_of_a_provider_and_a_binding_is_documented() -> None:
+    table = {word for line in PROVIDERS.splitlines() if line.startswith("| `") for word in line.split("`")}
+    assert {*config_providers.KEYS, *config_models.BINDING_KEYS} <= table
+
+
+def test_the_examples_of_providers_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    sections = re.findall(r"```yaml\n(.*?)```", PROVIDERS, re.DOTALL)
+    assert len(sections) >= 3
+    (tmp_path / "router.yaml").write_text("\n".join(sections))
+    settings = options.build(SimpleNamespace(), {"WORK_LLM_KEY": "k"})
+    assert {"work", "local"} <= settings.available
+    assert [one.name for one in settings.catalogue.rows["claude-opus-4-8"].bindings] == [
+        "origin", "openrouter", "work",
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from mitmproxy.options import Options
-from pointsman import config, config_models, options, paths
+from pointsman import config_models, config_routes, options, paths
 from pointsman.errors import ConfigError
 from pointsman.options import OPTIONS, SCALARS, Settings, build, changed, check_names, find_config
 from pointsman.surface import surfaces
@@ -248,9 +248,9 @@ def test_the_documented_example_is_right(root: Path, tmp_path: Path) -> None:
 def test_every_key_of_a_route_and_a_model_is_documented(root: Path) -> None:
     text = (root / "docs" / "configuration.md").read_text(encoding="utf-8")
     table = {word for line in text.splitlines() if line.startswith("| `") for word in line.split("`")}
-    assert set(config.ROUTE_KEYS) <= table
+    assert set(config_routes.ROUTE_KEYS) <= table
     assert set(config_models.KEYS) <= table
-    assert set(config.KNOBS) <= table
+    assert set(config_routes.KNOBS) <= table
     models = (root / "docs" / "models.md").read_text(encoding="utf-8")
     for name in config_models.CAPABILITIES:
         assert f"`{name}`" in models

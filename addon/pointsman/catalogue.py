@@ -50,7 +50,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -60,12 +60,15 @@ from typing import Any, Final
 import yaml
 
 from pointsman.errors import ConfigError
-from pointsman.values import Model, Prices, Usage
+from pointsman.values import EMPTY, Binding, Model, Prices, Provider, Usage
 
 DATA: Final = Path(__file__).resolve().parent / "data"
 
 # Endings that name a version of a family: -20251001, @20250929, -2025-08-07, -latest, [1m].
 _ENDING: Final = re.compile(r"(?:[-@:](?:20\d{6}|20\d\d-\d\d-\d\d|latest|default)|\[\w+\])$")
+HOME: Final = Binding(None, "")
+"""In a model's bindings: wherever it is had by default. See reach.py."""
+UNSAID: Final = MappingProxyType({"tools": True})  # what is taken for granted of a model nothing is known of
 _FLAGS: Final = ("images", "tools", "reasoning", "prompt_cache")
 
 
@@ -75,6 +78,7 @@ class Catalogue:
 
     rows: Mapping[str, Model]
     other_names: Mapping[str, str]
+    providers: Mapping[str, Provider] = field(default_factory=lambda: EMPTY)  # by name, with a key or without
 
     @classmethod
     def load(cls) -> Catalogue:
@@ -82,7 +86,7 @@ class Catalogue:
         return _shipped()
 
     @classmethod
-    def of(cls, models: Iterable[Model]) -> Catalogue:
+    def of(cls, models: Iterable[Model], providers: Mapping[str, Provider] = EMPTY) -> Catalogue:
         """Raises ConfigError when two models claim one name."""
         rows = {model.name: model for model in models}
         other: dict[str, str] = {}
@@ -91,7 +95,7 @@ class Catalogue:
                 taken = alias.lower() in rows or other.setdefault(alias.lower(), model.name) != model.name
                 if taken:
                     raise ConfigError(f"the name {alias!r} of {model.name} belongs to another model")
-        return cls(MappingProxyType(dict(sorted(rows.items()))), MappingProxyType(other))
+        return cls(MappingProxyType(dict(sorted(rows.items()))), MappingProxyType(other), providers)
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -118,10 +122,55 @@ class Catalogue:
 
     def with_rows(self, rows: Iterable[Model]) -> Catalogue:
         """A copy in which `rows` replace or join those of the same name. Raises ConfigError."""
-        return Catalogue.of((dict(self.rows) | {row.name: row for row in rows}).values())
+        return Catalogue.of((dict(self.rows) | {row.name: row for row in rows}).values(), self.providers)
+
+    def with_providers(self, providers: Mapping[str, Provider]) -> Catalogue:
+        """A copy that knows these providers."""
+        return replace(self, providers=MappingProxyType(dict(providers)))
+
+    def reference(self, name: str) -> Model | None:
+        """What a name in the configuration means: `PROVIDER/NAME` is the model that is called NAME there.
+
+        It is the catalogue's row if NAME is one's, to be had at that provider alone; else a model of which
+        nothing is known. Any other name is a row's, or None.
+        """
+        head, slash, there = name.strip().partition("/")
+        provider = self.providers.get(head.lower())
+        if not slash or not there or provider is None:
+            return self.resolve(name)
+        # OpenRouter calls claude-haiku-4-5 anthropic/claude-haiku-4.5.
+        row = self.resolve(there) or self.resolve(there.replace(".", "-"))
+        if row is None:
+            unknown = Model(f"{provider.name}/{there}", provider.models_of or provider.name)
+            return replace(unknown, capabilities=UNSAID, bindings=(Binding(provider, there),), target=False)
+        known = provider.names.get(there.lower(), there)
+        return replace(row, bindings=(Binding(provider, known),))
 
     def _exact(self, name: str) -> Model | None:
         return self.rows.get(name) or self.rows.get(self.other_names.get(name, ""))
+
+
+def merged(models: Iterable[Model]) -> dict[str, Model]:
+    """Models by name, in the order in which they are named; one that is named more than once has all the
+
+    bindings that it was named with, in order.
+    """
+    found: dict[str, Model] = {}
+    for model in models:
+        known = found.get(model.name)
+        if known is not None:
+            bindings = (*(known.bindings or (HOME,)), *(model.bindings or (HOME,)))
+            model = replace(known, bindings=tuple(_once(bindings)))
+        found[model.name] = model
+    return found
+
+
+def _once(bindings: Iterable[Binding]) -> list[Binding]:
+    kept: list[Binding] = []
+    for binding in bindings:
+        if binding not in kept:
+            kept.append(binding)
+    return kept
 
 
 def spellings(name: str) -> Iterator[str]:
@@ -239,7 +288,7 @@ def row_from(name: str, cells: Mapping[str, Any]) -> Model:
     prices = {key.removeprefix("prices."): value for key, value in cells.items() if key.startswith("prices.")}
     if prices.get("above"):
         prices["above"] = Prices(**prices["above"])
-    rest = {key: _frozen(value) for key, value in cells.items() if not key.startswith("prices.")}
+    rest = {key: frozen(value) for key, value in cells.items() if not key.startswith("prices.")}
     rest.setdefault("provider", "")
     row = Model(name=name, **rest, prices=Prices(**prices))
     return replace(row, target=row.target and usable(row))
@@ -251,9 +300,10 @@ def usable(row: Model) -> bool:
     return None not in needed
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
+    """What YAML or JSON was read into, so that nobody can change it: tuples for lists, read-only mappings."""
     if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
+        return tuple(frozen(item) for item in value)
     if isinstance(value, dict):
-        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
+        return MappingProxyType({key: frozen(item) for key, item in value.items()})
     return value

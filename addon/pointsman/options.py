@@ -17,8 +17,9 @@ from typing import Any, Final, Protocol
 from pointsman import config, paths
 from pointsman.catalogue import Catalogue
 from pointsman.checks import Flag, Number, Place, Places, Rule, Text, Word
-from pointsman.config import Route
+from pointsman.config_routes import RATIO, Route
 from pointsman.errors import ConfigError
+from pointsman.upstream.bindings import missing
 from pointsman.yaml_nodes import suggestion
 
 __all__ = ["OPTIONS", "Option", "Route", "Settings", "add_options", "build", "changed", "find_config"]
@@ -105,7 +106,7 @@ SCALARS: Final = (
     Option(
         "max_price_ratio", str, "1.0",
         "Never pick a model priced above this many times the requested one.",
-        config.RATIO,
+        RATIO,
     ),
     Option(
         "subscription", str, "passthrough",
@@ -179,6 +180,7 @@ class Settings:
     hosts: Mapping[str, tuple[tuple[str, int], ...]]  # (host, port) of each surface
     routes: tuple[Route, ...]
     catalogue: Catalogue
+    available: frozenset[str]  # names of the providers that have an address and their key
     warnings: tuple[str, ...]  # what is allowed but may not be meant
     config: Path | None  # the router.yaml in force
     config_option: str  # router_config as it was given
@@ -226,24 +228,27 @@ def check_names(unknown: Iterable[str]) -> None:
             raise ConfigError(f"is not an option of Pointsman{suggestion(name, known)}", key=name)
 
 
-def build(opts: Any) -> Settings:
+def build(opts: Any, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from mitmproxy's options, or from any object with some of them as attributes.
 
-    Raises ConfigError that names the option, or file, line and key, and what would be right.
+    Whether providers have their keys is looked up in `environ`, the process's own if None. Raises ConfigError
+    that names the option, or file, line and key, and what would be right.
     """
     config_option = CONFIG.read(getattr(opts, CONFIG.name, CONFIG.default))
     path = find_config(config_option)
     stamp = _stamp(path)
-    file = config.read(path, {option.setting: option.rule for option in SCALARS}, Catalogue.load())
+    file = config.read(path, {option.setting: option.rule for option in SCALARS}, Catalogue.load(), environ)
     values = {option.setting: _value(option, opts, file.values) for option in SCALARS}
     given = config.given_hosts(getattr(opts, EXTRA_HOSTS.name, ()), EXTRA_HOSTS.name)
     values["db"] = Path(values["db"]).expanduser() if values["db"] else paths.default_database()
+    lacking = {name: missing(one, environ) for name, one in file.catalogue.providers.items()}
     return Settings(
         **values,
         hosts=config.all_hosts(file.hosts, given),
         routes=file.routes,
         catalogue=file.catalogue,
-        warnings=file.warnings + _warnings(values),
+        available=frozenset(name for name, why in lacking.items() if not why),
+        warnings=file.warnings + _unreachable(file.routes, lacking) + _warnings(values),
         config=path,
         config_option=config_option,
         stamp=stamp,
@@ -280,6 +285,19 @@ def _value(option: Option, opts: Any, file: Mapping[str, Any]) -> Any:
 
 def _stamp(path: Path | None) -> str:
     return f"{path} {config.stamp(path)}" if path else ""
+
+
+def _unreachable(routes: Iterable[Route], lacking: Mapping[str, str]) -> tuple[str, ...]:
+    """Models that are named with providers of which none can be asked."""
+    warnings = []
+    for route in routes:
+        for model in route.models.values():
+            named = [binding.provider for binding in model.bindings]
+            if named and all(provider is not None and lacking[provider.name] for provider in named):
+                why = "; ".join(dict.fromkeys(lacking[one.name] for one in named if one))
+                names = ", ".join(dict.fromkeys(one.name for one in named if one))
+                warnings.append(f"{route.name}: {model.name} cannot be had at {names}: {why}")
+    return tuple(warnings)
 
 
 def _warnings(values: Mapping[str, Any]) -> tuple[str, ...]:

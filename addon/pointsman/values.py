@@ -116,6 +116,7 @@ class Provider:
     key_env: str = ""
     key_file: str = ""
     models_of: str = ""  # whose models it serves under their own names: "anthropic", …; the catalogue's
+    names: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # the catalogue's → its own, if another
     quirks: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # further request headers
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # further members of the body
@@ -134,7 +135,10 @@ class Binding:
     prices: Prices | None = None
     context_tokens: int | None = None
     max_output_tokens: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # further members of the body
+    parameters: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    """What the router asks for in place of the client, by names that every API has one of its own for:
+    `temperature`, `reasoning_effort`, … (see scoring/tiers.py); None takes out what the client said."""
 
     @property
     def name(self) -> str:

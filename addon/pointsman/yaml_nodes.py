@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pointsman.checks import Rule
 from pointsman.errors import ConfigError
 
 _NULL = "tag:yaml.org,2002:null"
+_ENDLESS = (float("inf"), float("-inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,43 @@ class Value:
             return rule.read(self.node.value)
         except ValueError as error:
             self.fail(str(error))
+
+    @property
+    def is_scalar(self) -> bool:
+        return isinstance(self.node, ScalarNode)
+
+    @property
+    def text(self) -> str:
+        """A scalar as it is written; "" for anything else."""
+        return self.node.value if isinstance(self.node, ScalarNode) else ""
+
+    def secretly(self, rule: Rule, problem: str) -> Any:
+        """`read` for what may be a secret by mistake: the error says `problem`, never what stands there."""
+        try:
+            return self.read(rule)
+        except ConfigError:
+            pass
+        self.fail(problem)
+
+    def plain(self) -> Any:
+        """The value as JSON can hold it. Raises ConfigError for what it cannot: dates, NaN, loops."""
+        try:
+            return self._plain()
+        except RecursionError:
+            self.fail("contains itself, or is nested too deeply")
+
+    def _plain(self) -> Any:
+        if isinstance(self.node, MappingNode):
+            return {name: member._plain() for name, member in self.members().items()}
+        if isinstance(self.node, SequenceNode):
+            return [item._plain() for item in self.items()]
+        try:
+            value = SafeConstructor().construct_document(self.node)
+        except (yaml.YAMLError, ValueError) as error:
+            self.fail(f"cannot be read: {' '.join(str(error).split())[:80]}")
+        if not isinstance(value, str | int | float | None) or value != value or value in _ENDLESS:
+            self.fail(f"cannot be sent as JSON: {self.text[:60]!r}")
+        return value
 
     def items(self) -> list[Value]:
         """The elements of a list; a single value counts as a list of one."""
@@ -89,7 +128,7 @@ def suggestion(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     close = get_close_matches(word.lower(), list(known), 1, 0.6)
     if close:
         return f"; did you mean {close[0]}?"
-    return f"; known are {', '.join(known)}" if len(known) <= 24 else ""
+    return f"; known are {', '.join(known)}" if len(known) <= 32 else ""
 
 
 def load(path: Path) -> Value | None:
@@ -125,4 +164,3 @@ def _kind(node: Node) -> str:
     if isinstance(node, SequenceNode):
         return "a list"
     return "nothing" if node.tag == _NULL else f"{node.value[:60]!r}"
-
