@@ -11,15 +11,18 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeGuard, cast
 
 from pointsman import wire
 from pointsman.values import Adaptation, Changes, Credential, Facts, Model
 from pointsman.wire import neutral
 from pointsman.wire.json_spans import Body
 from pointsman.wire.model_names import Listed
+from pointsman.wire.neutral import Request, Target, Written
 from pointsman.wire.observation import Observation
 from pointsman.wire.reading import EventReader
+from pointsman.wire.translation.losses import Reading, Writing
+from pointsman.wire.translation.names import NameRule
 from pointsman.wire.writing import EventWriter
 
 
@@ -147,6 +150,45 @@ class Surface(Protocol):
 
     def opening(self, answer_id: str, model: str, created: int) -> bytes:
         """What a stream starts with before anything is known of the answer; b"" where nothing may be said."""
+
+
+class Translating(Surface, Protocol):
+    """A surface that is translated from and to. One that lacks these is served by its own API alone.
+
+    See `wire/translate_request.py` and `wire/neutral.py`.
+    """
+
+    READING: Reading
+    """What reading its requests loses and refuses."""
+
+    WRITING: Writing
+    """What its requests cannot say."""
+
+    NAME_RULE: NameRule
+    """What it wants of the names of tools; for `translation.names.tool_names`."""
+
+    def read_request(self, body: Body, path: str, headers: Mapping[str, str]) -> Request:
+        """What a client says. Raises BodyError."""
+
+    def untranslatable(self, request: Request, target: Target) -> str:
+        """Why this API cannot say the request, "" if it can."""
+
+    def write_request(self, request: Request, target: Target) -> Written:
+        """The request in this API's words, for a provider that speaks it."""
+
+    def authorize(self, secret: str) -> Mapping[str, str]:
+        """Headers that carry a key, in lower case, and fixed ones; "" for a provider without keys."""
+
+    def disown(self, body: Body) -> int:
+        """Take out of the history what translated answers made up; before a native provider gets it."""
+
+    def write_count(self, tokens: int) -> bytes:
+        """An answer to the endpoint "count_tokens"; b"" where `recognise` knows none."""
+
+
+def translates(surface: Surface) -> TypeGuard[Translating]:
+    """Whether its requests can be translated, and others into them."""
+    return hasattr(surface, "read_request") and hasattr(surface, "write_request")
 
 
 @cache

@@ -53,19 +53,26 @@ class DocumentPart:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingPart:
-    """What a model thought, as far as it was shown. A writer drops it, unless its target wants it back."""
+    """What a model thought, as far as it was shown. A writer drops it, unless its target wants it back.
+
+    Readers pass on what a translated answer had made up for the client to keep, never what a provider signed.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallPart:
-    """One tool call. `arguments` is JSON text, for a `custom` tool the free text that it takes."""
+    """One tool call. `arguments` is JSON text, for a `custom` tool the free text that it takes.
+
+    `name` and `namespace` are the client's own; what a target is told instead, `translation/names.py` says.
+    """
 
     id: str
     name: str
     arguments: str
     custom: bool = False
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,11 @@ Part = TextPart | ImagePart | DocumentPart | ThinkingPart | CallPart | ResultPar
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`role` is user or assistant; results of tools are parts of a user's message, before its other parts."""
+    """`role` is user, assistant, or system: instructions that came in the middle of the conversation.
+
+    Results of tools are parts of a user's message. Readers keep the order in which things were said and mend
+    nothing; `translation/conversation.py` does, for all writers.
+    """
 
     role: str
     parts: tuple[Part, ...]
@@ -99,6 +110,8 @@ class Tool:
     schema: Mapping[str, Any] | None = None
     strict: bool | None = None
     custom: bool = False
+    namespace: str = ""
+    format: Mapping[str, Any] | None = None  # of a custom tool's text, as OpenAI says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,7 @@ class Choice:
 
     mode: str = "auto"
     name: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +161,11 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     reasoning: Reasoning = Reasoning()
+    verbosity: str | None = None  # low, medium, high
     json: JsonAnswer | None = None
     stream: bool = False
     stream_usage: bool = True  # whether the client gets counts in a stream
-    user: str = ""
+    cache_key: str = ""  # the same for all requests of a conversation, and nobody's name
     refused: tuple[str, ...] = ()
     """What only the API it was said in can do, in words: no translation may serve this request."""
     losses: tuple[str, ...] = ()
@@ -161,17 +176,28 @@ class Request:
 class Target:
     """What a writer has to know of where its request goes.
 
-    `max_tokens` is for APIs that demand one; `quirks` are words for what a provider does otherwise than the
-    API that it copies (see the writers).
+    `max_tokens` is for APIs that demand one where the client names none, `most_tokens` bounds what it names;
+    `quirks` are words for what a provider does otherwise than the API that it copies (see the writers).
     """
 
     model: str
     max_tokens: int = 32_000
+    most_tokens: int | None = None
     images: bool = True
     documents: bool = True
     quirks: frozenset[str] = frozenset()
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     """Members that the provider or the config adds to the body, above all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A request as a target gets it. `path` goes behind the provider's base URL; `losses` are features that
+    the target's API has no words for, out of the writer's own list of them."""
+
+    path: str
+    body: dict[str, Any]
+    losses: tuple[str, ...] = ()
 
 
 # --- answers ------------------------------------------------------------------------------
@@ -214,12 +240,16 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
-    """`id` is the provider's, "" where it gives none; `custom`: the arguments are free text, not JSON."""
+    """`id` is the provider's, "" where it gives none; `custom`: the arguments are free text, not JSON.
+
+    A reader gives the provider's name of the tool; what the client calls it, `translation/names.py` says.
+    """
 
     index: int
     id: str
     name: str
     custom: bool = False
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,17 @@ def whole_object(*members: bytes) -> bytes:
 # --- stripping ----------------------------------------------------------------------------
 
 
-def strip_array(array: bytes, strip_one: Callable[[bytes], Stripped]) -> tuple[bytes, int]:
-    """`array` with `strip_one` done to each object that can hold a marker. Raises BodyError."""
+def strip_array(
+    array: bytes,
+    strip_one: Callable[[bytes], Stripped],
+    suspect: Callable[[bytes], bool] = marker.present,
+) -> tuple[bytes, int]:
+    """`array` with `strip_one` done to each object that is a suspect. Raises BodyError."""
     edits: dict[int, bytes | None] = {}
     total = 0
     for index, (start, end) in enumerate(array_spans(array)):
         element = array[start:end]
-        if not (element.startswith(b"{") and marker.present(element)):
+        if not (element.startswith(b"{") and suspect(element)):
             continue
         edited, count = strip_one(element)
         if count:

@@ -2,7 +2,8 @@
 
 All that other rooms call is reachable here. What reads requests is in `facts`, what knows them without their
 path in `outline`, what strips their history in `history`, what fits them to a model in `rules`, what reads
-answers in `answer`, what changes them in `stream`. Edits touch only the spans of what they change.
+answers in `answer`, what changes them in `stream`, what translates requests in `request_reader` and
+`request_writer`. Edits touch only the spans of what they change.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Fa
 from pointsman.wire import marker, sse
 from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.anthropic.asked import set_parameters
+from pointsman.wire.anthropic.disowning import disown
 from pointsman.wire.anthropic.errors import error_body, error_frame, error_message, error_type
 from pointsman.wire.anthropic.events_reader import read_answer, read_events
 from pointsman.wire.anthropic.events_writer import opening, write_answer, write_events
@@ -21,22 +23,30 @@ from pointsman.wire.anthropic.history import strip
 from pointsman.wire.anthropic.models import model_card, model_list, models_asked
 from pointsman.wire.anthropic.outline import outline
 from pointsman.wire.anthropic.repeating import is_plain, unrepeatable
+from pointsman.wire.anthropic.request_losses import READING, WRITING
+from pointsman.wire.anthropic.request_reader import read_request
+from pointsman.wire.anthropic.request_writer import NAME_RULE, authorize, untranslatable, write_request
 from pointsman.wire.anthropic.rules import adapt, ineligible
 from pointsman.wire.anthropic.stream import StreamTransform
 from pointsman.wire.credentials import bearer, credential_of, is_jwt
-from pointsman.wire.json_spans import Body
+from pointsman.wire.json_spans import Body, encode
 
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "NAME_RULE",
     "PATH",
     "PROVIDER",
+    "READING",
     "SURFACE",
+    "WRITING",
     "Observation",
     "StreamTransform",
     "adapt",
     "ask",
+    "authorize",
     "credential",
+    "disown",
     "error_body",
     "error_frame",
     "error_message",
@@ -53,6 +63,7 @@ __all__ = [
     "read_answer",
     "read_events",
     "read_facts",
+    "read_request",
     "recognise",
     "remedy",
     "rewrite_body",
@@ -62,8 +73,11 @@ __all__ = [
     "strip",
     "thinks",
     "unrepeatable",
+    "untranslatable",
     "write_answer",
+    "write_count",
     "write_events",
+    "write_request",
 ]
 
 SURFACE = "anthropic"
@@ -150,3 +164,8 @@ def thinks(body: Body, default: str | None) -> bool:
 def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
     """What follows a streamed answer; None for an answer that is read as a whole."""
     return StreamTransform(changes) if sse.is_event_stream(content_type, asked=facts.stream) else None
+
+
+def write_count(tokens: int) -> bytes:
+    """An answer to a request that asks for its length in tokens."""
+    return encode({"input_tokens": tokens})

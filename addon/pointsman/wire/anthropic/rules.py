@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pointsman.values import Adaptation, Facts, Model
+from pointsman.wire.anthropic.disowning import close_loop
 from pointsman.wire.anthropic.fold import asked_effort, drop_efforts, fold_system, lasting
 from pointsman.wire.edits import clamp_output, edit, is_count, short
 from pointsman.wire.json_spans import Body, edit_array
@@ -88,6 +89,7 @@ def adapt(body: Body, facts: Facts, model: Model) -> list[Adaptation]:
     if not row.get("effort_per_message"):
         _hoist_effort(body, done)
     _map_thinking(body, facts, row, done)
+    _close_loop(body, facts, done)
     _clamp_effort(body, row, done)
     if not _thinks(body, row):
         _drop_clear_thinking(body, done)
@@ -148,6 +150,13 @@ def _map_thinking(body: Body, facts: Facts, row: Row, done: list[Adaptation]) ->
     if fitting in _OFF:
         body.set("thinking", {"type": fitting})
     done.append(Adaptation("thinking", "map", before, short(body.get("thinking")), "thinking"))
+
+
+def _close_loop(body: Body, facts: Facts, done: list[Adaptation]) -> None:
+    """With a budget, an open tool loop has to begin with its thinking; a translated history has none."""
+    before = short(body.get("thinking"))
+    if facts.tool_loop and close_loop(body):
+        done.append(Adaptation("thinking", "map", before, short(body.get("thinking")), "thinking"))
 
 
 def _default_says(wanted: str, row: Row, *, absent: bool) -> bool:

@@ -2,8 +2,9 @@
 
 All that other rooms call is reachable here. What reads requests is in `facts`, what knows them without their
 path in `outline`, what strips their history in `history`, what fits them to a model in `rules`, what reads
-answers in `answer`, what changes them in `stream`; what Responses has as well is in `wire/openai`. Edits
-touch only the spans of what they change.
+answers in `answer`, what changes them in `stream`, what translates requests in `request_reader` and
+`request_writer`; what Responses has as well is in `wire/openai`. Edits touch only the spans of what they
+change.
 """
 
 from __future__ import annotations
@@ -26,20 +27,28 @@ from pointsman.wire.openai_chat.facts import SURFACE, read_facts
 from pointsman.wire.openai_chat.history import strip
 from pointsman.wire.openai_chat.outline import outline
 from pointsman.wire.openai_chat.repeating import is_plain, unrepeatable
+from pointsman.wire.openai_chat.request_losses import READING, WRITING
+from pointsman.wire.openai_chat.request_reader import read_request
+from pointsman.wire.openai_chat.request_writer import NAME_RULE, authorize, untranslatable, write_request
 from pointsman.wire.openai_chat.rules import adapt, ineligible
 from pointsman.wire.openai_chat.stream import ASKED_USAGE, StreamTransform
 
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "NAME_RULE",
     "PATH",
     "PROVIDER",
+    "READING",
     "SURFACE",
+    "WRITING",
     "Observation",
     "StreamTransform",
     "adapt",
     "ask",
+    "authorize",
     "credential",
+    "disown",
     "error_body",
     "error_message",
     "ineligible",
@@ -54,6 +63,7 @@ __all__ = [
     "read_answer",
     "read_events",
     "read_facts",
+    "read_request",
     "recognise",
     "remedy",
     "rewrite_body",
@@ -62,8 +72,11 @@ __all__ = [
     "stream",
     "strip",
     "unrepeatable",
+    "untranslatable",
     "write_answer",
+    "write_count",
     "write_events",
+    "write_request",
 ]
 
 PATH: Final = "/v1/chat/completions"
@@ -104,6 +117,16 @@ def ask(body: Body, facts: Facts) -> list[Adaptation]:
         return []
     edit(body, "stream_options", {"include_usage": True})
     return [Adaptation(ASKED_USAGE, "add", short(given), "true", "usage")]
+
+
+def disown(body: Body) -> int:
+    """Nothing in a history says that a translation made it."""
+    return 0
+
+
+def write_count(tokens: int) -> bytes:
+    """This API has no question about the length of a request."""
+    return b""
 
 
 def remedy(body: Body, refusal: bytes) -> list[Adaptation]:

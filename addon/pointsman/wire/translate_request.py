@@ -1,0 +1,89 @@
+"""A request to one API as a request to another: the reader of the one, the writer of the other.
+
+    request = source.read_request(body, path, headers)        what is said, once per action
+    refusal(request, target's surface, target)                why it cannot go there; "" if it can
+    facts_at(request, target's surface, target)               for the surface's `ineligible`, before scoring
+    translated(request, target's surface, target, model)      path and bytes, per attempt
+
+All are pure, and the same request gives the same bytes. A surface that has no `read_request` is translated
+neither from nor to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pointsman.values import Adaptation, Facts, Model
+from pointsman.wire.json_spans import Body, encode
+from pointsman.wire.neutral import Request, Target, Written
+
+_GENERATE = "generate"
+# Facts of Gemini's are read with the path, which a provider's base URL begins otherwise.
+_BASE = "/v1beta"
+
+
+class Writer(Protocol):
+    """What is needed here of the surface that the target speaks; see `surface.py`."""
+
+    def untranslatable(self, request: Request, target: Target) -> str: ...
+
+    def write_request(self, request: Request, target: Target) -> Written: ...
+
+    def read_facts(self, body: Body, headers: Mapping[str, str], path: str, endpoint: str) -> Facts: ...
+
+    def ineligible(self, facts: Facts, model: Model) -> str: ...
+
+    def adapt(self, body: Body, facts: Facts, model: Model) -> list[Adaptation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """What an attempt sends. `path` goes behind the provider's base URL; `losses` are the reader's paths and
+    the writer's features; `adaptations` are what the model could not take."""
+
+    path: str
+    body: bytes
+    losses: tuple[str, ...] = ()
+    adaptations: tuple[Adaptation, ...] = ()
+
+
+def refusal(request: Request, surface: Writer, target: Target) -> str:
+    """Why the request cannot be translated for this target, in words; "" if it can."""
+    if request.refused:
+        return "cannot be translated: " + "; ".join(request.refused)
+    why = surface.untranslatable(request, target)
+    return f"cannot be translated: {why}" if why else ""
+
+
+def facts_at(request: Request, surface: Writer, target: Target) -> Facts:
+    """What the target's surface will see. Only for a request without a refusal."""
+    written = surface.write_request(request, target)
+    return _facts(Body.parse(encode(written.body)), surface, written)
+
+
+def translated(
+    request: Request, surface: Writer, target: Target, model: Model | None = None
+) -> Translated:
+    """The request as the target gets it, fitted to `model` where its row says what it takes."""
+    written = surface.write_request(request, target)
+    data = encode(written.body)
+    done: list[Adaptation] = []
+    if model is not None:
+        body = Body.parse(data)
+        facts = _facts(body, surface, written)
+        if not surface.ineligible(facts, model):
+            done = surface.adapt(body, facts, model)
+            data = body.render()
+    return Translated(written.path, data, (*request.losses, *written.losses), tuple(done))
+
+
+def _facts(body: Body, surface: Writer, written: Written) -> Facts:
+    return surface.read_facts(body, {}, _BASE + written.path, _GENERATE)
+
+
+def counted(facts: Facts, model: Model | None) -> int:
+    """How many tokens a request is held to have at `model`, where its provider cannot be asked."""
+    factor = model.token_factor if model else 1.0
+    return max(1, round(facts.input_tokens_estimate * factor))
