@@ -40,6 +40,11 @@ def credential(headers: Mapping[str, str], path: str, salt: bytes) -> Credential
     )
 
 
+def authorize(secret: str) -> Mapping[str, str]:
+    """The header that carries a key. "": a provider without keys."""
+    return {"authorization": f"Bearer {secret}"} if secret else {}
+
+
 def session_hint(headers: Mapping[str, str], cache_key: Any, first_user_text: str) -> str | None:
     """The client's own id of the conversation; None if it sends none.
 

@@ -16,7 +16,7 @@ from pointsman.values import Adaptation, Changes, Facts, Model
 from pointsman.wire import marker, sse
 from pointsman.wire.edits import edit, short
 from pointsman.wire.json_spans import Body
-from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, PROVIDER, credential
+from pointsman.wire.openai.client import HOSTS, MODEL_HEADERS, PROVIDER, authorize, credential
 from pointsman.wire.openai.errors import error_body, error_message
 from pointsman.wire.openai.models import model_card, model_list, models_asked
 from pointsman.wire.openai_chat.answer import Observation, observe_body, rewrite_body
@@ -29,7 +29,7 @@ from pointsman.wire.openai_chat.outline import outline
 from pointsman.wire.openai_chat.repeating import is_plain, unrepeatable
 from pointsman.wire.openai_chat.request_losses import READING, WRITING
 from pointsman.wire.openai_chat.request_reader import read_request
-from pointsman.wire.openai_chat.request_writer import NAME_RULE, authorize, untranslatable, write_request
+from pointsman.wire.openai_chat.request_writer import NAME_RULE, untranslatable, write_request
 from pointsman.wire.openai_chat.rules import adapt, ineligible
 from pointsman.wire.openai_chat.stream import ASKED_USAGE, StreamTransform
 

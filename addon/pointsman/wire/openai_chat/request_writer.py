@@ -63,11 +63,6 @@ _NO_THOUGHT: Final = " "  # Moonshot refuses a call without thinking before it, 
 type Json = dict[str, Any]
 
 
-def authorize(secret: str) -> dict[str, str]:
-    """The header that carries a key. "": a provider without keys."""
-    return {"authorization": f"Bearer {secret}"} if secret else {}
-
-
 def untranslatable(request: Request, target: Target) -> str:
     """Why this API cannot say the request, in words; "" if it can."""
     notes = Notes(WRITING)

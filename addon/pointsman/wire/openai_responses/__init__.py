@@ -2,7 +2,8 @@
 
 What reads requests is in `facts` and `turn`, what strips their history in `history`, what fits them to a
 model in `rules`, what mends a refused one in `remedy`, what reads answers in `answer`, what changes them in
-`stream`, and what their items are in `items`. Edits touch only the spans of what they change.
+`stream`, and what their items are in `items`; requests are translated in `request_reader` and
+`request_writer`. Edits touch only the spans of what they change.
 """
 
 from __future__ import annotations
@@ -11,31 +12,40 @@ import re
 
 from pointsman.values import Adaptation, Changes, Facts, Model
 from pointsman.wire import marker, sse
-from pointsman.wire.json_spans import Body
+from pointsman.wire.json_spans import Body, encode
 from pointsman.wire.loose import as_list
-from pointsman.wire.openai.client import MODEL_HEADERS, PROVIDER, credential
+from pointsman.wire.openai.client import MODEL_HEADERS, PROVIDER, authorize, credential
 from pointsman.wire.openai.errors import error_body, error_message
 from pointsman.wire.openai.models import model_card, model_list, models_asked
 from pointsman.wire.openai_responses.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.openai_responses.asked import set_parameters
+from pointsman.wire.openai_responses.disowning import disown
 from pointsman.wire.openai_responses.facts import LOGPROBS, read_facts
 from pointsman.wire.openai_responses.history import strip
 from pointsman.wire.openai_responses.remedy import remedy
 from pointsman.wire.openai_responses.repeating import is_plain, unrepeatable
+from pointsman.wire.openai_responses.request_losses import READING, WRITING
+from pointsman.wire.openai_responses.request_reader import read_request
+from pointsman.wire.openai_responses.request_writer import NAME_RULE, untranslatable, write_request
 from pointsman.wire.openai_responses.rules import adapt, ineligible
 from pointsman.wire.openai_responses.stream import StreamTransform
 
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "NAME_RULE",
     "PATH",
     "PROVIDER",
+    "READING",
     "SURFACE",
+    "WRITING",
     "Observation",
     "StreamTransform",
     "adapt",
     "ask",
+    "authorize",
     "credential",
+    "disown",
     "error_body",
     "error_message",
     "ineligible",
@@ -47,6 +57,7 @@ __all__ = [
     "observe_body",
     "outline",
     "read_facts",
+    "read_request",
     "recognise",
     "remedy",
     "rewrite_body",
@@ -55,6 +66,9 @@ __all__ = [
     "stream",
     "strip",
     "unrepeatable",
+    "untranslatable",
+    "write_count",
+    "write_request",
 ]
 
 SURFACE = "openai_responses"
@@ -90,6 +104,11 @@ def set_model(body: Body, path: str, name: str) -> str:
 def ask(body: Body, facts: Facts) -> list[Adaptation]:
     """What the router adds for itself: nothing, since every answer says what it cost."""
     return []
+
+
+def write_count(tokens: int) -> bytes:
+    """What /v1/responses/input_tokens answers."""
+    return encode({"object": "response.input_tokens", "input_tokens": tokens})
 
 
 def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:
