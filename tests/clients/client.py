@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from clients.script import Scenario
 from provider.answers import Call, Page
-from provider.standin import SENTINEL
+from provider.inspection import SENTINEL
 
 MARKER = re.compile(f"{SENTINEL}[^{SENTINEL[0]}]*{SENTINEL}\n*")
 PROMPT_SECONDS = 180.0  # the longest of several tries that a client makes, on a busy machine

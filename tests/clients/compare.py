@@ -16,9 +16,9 @@ from clients.play import Seen
 from clients.provider import is_main
 from clients.recorder import Exchange
 from mitmproxy import http
+from provider.inspection import SENTINEL
 from provider.record import Record
 from provider.server import Request
-from provider.standin import SENTINEL
 
 ROUTER = "x-router-"
 FRAMING = frozenset({"connection", "content-length", "content-encoding", "transfer-encoding"})

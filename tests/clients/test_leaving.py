@@ -15,8 +15,8 @@ from clients.kinds import PROGRAMS
 from clients.line import Line, bare_line, pointsman_line
 from clients.script import ASK, PLAN, THANKS, look, say
 from provider.answers import Fault
+from provider.inspection import SENTINEL
 from provider.proxy import SCRIPT
-from provider.standin import SENTINEL
 
 pytestmark = pytest.mark.slow
 

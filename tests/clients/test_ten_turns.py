@@ -18,8 +18,8 @@ from clients.play import Seen
 from clients.script import ASK, look, say
 from pointsman import trust
 from provider.answers import Answer, Text
+from provider.inspection import SENTINEL
 from provider.record import Record
-from provider.standin import SENTINEL
 
 pytestmark = pytest.mark.slow
 

@@ -152,14 +152,31 @@ def raw(proxy: InProcessProxy, key: str) -> Iterator[httpx2.Client]:
         yield made
 
 
+class Keys(httpx2.Auth):
+    """To each provider its own key, as a client would; to the proxy itself all of them."""
+
+    def __init__(self, account: str) -> None:
+        self.by_host = {
+            "api.anthropic.com": {"x-api-key": f"sk-ant-api03-{account}"},
+            "api.openai.com": {"authorization": f"Bearer sk-proj-{account}"},
+            "generativelanguage.googleapis.com": {"x-goog-api-key": f"AIza-{account}"},
+        }
+
+    def auth_flow(self, request: httpx2.Request) -> Iterator[httpx2.Request]:
+        everything = {name: value for keys in self.by_host.values() for name, value in keys.items()}
+        for name, value in self.by_host.get(request.url.host, everything).items():
+            request.headers.setdefault(name, value)
+        yield request
+
+
 @pytest.fixture
 def web(proxy: InProcessProxy, account: str) -> Iterator[httpx2.Client]:
     """A client of all providers behind the routed proxy, with a key for each."""
-    keys = {
-        "x-api-key": f"sk-ant-api03-{account}",
-        "anthropic-version": "2023-06-01",
-        "authorization": f"Bearer sk-proj-{account}",
-        "x-goog-api-key": f"AIza-{account}",
-    }
-    with httpx2.Client(proxy=proxy.url, verify=trust(proxy.ca_file), headers=keys, timeout=10) as made:
+    with httpx2.Client(
+        proxy=proxy.url,
+        verify=trust(proxy.ca_file),
+        headers={"anthropic-version": "2023-06-01"},
+        auth=Keys(account),
+        timeout=10,
+    ) as made:
         yield made

@@ -9,7 +9,7 @@ import anthropic
 import httpx2
 import pytest
 from e2e.support import Sdk
-from provider.answers import Answer, Call, Fault, Page, Text
+from provider.answers import Answer, Break, Call, Fault, Page, Text
 from provider.anthropic.errors import error_body
 from provider.proxy import InProcessProxy, SubprocessProxy, trust
 from provider.standin import StandIn
@@ -161,7 +161,7 @@ def test_a_refusal_too_long_to_hold_reaches_the_client(
 def test_a_refusal_that_breaks_off_ends_as_an_error(
     connect: Sdk, proxy: InProcessProxy, provider: StandIn, http2: bool
 ) -> None:
-    provider.script(Page(error_body(400, "thinking: no", "req_1"), 400, cut=True))
+    provider.script(Page(error_body(400, "thinking: no", "req_1"), 400, broken=Break(events=0, half=True)))
     with pytest.raises(anthropic.APIError):
         connect(proxy, http2=http2).messages.create(**ADAPTIVE, extra_headers=TO_HAIKU)
     said = connect(proxy).messages.create(**ASK, extra_headers=TO_HAIKU)

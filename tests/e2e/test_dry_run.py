@@ -96,7 +96,7 @@ def test_a_conversation_shows_its_model_and_keeps_it(web: httpx2.Client, proxy: 
 @pytest.mark.usefixtures("nothing_happens")
 def test_without_a_credential_routing_is_shown(web: httpx2.Client) -> None:
     url, body, _ = REQUESTS["anthropic"]
-    web.headers = httpx2.Headers()
+    web.headers, web.auth = httpx2.Headers(), None
     said = decided(web.post(ROUTE, json=body))
     assert (said["credential_kind"], said["strategy"]) == ("none", "cluster")
     assert decided(web.post(url, json=body, headers=DRY)) == said

@@ -40,9 +40,21 @@ class Record:
     message: Any = None  # the family's own; all have id, model, blocks, stop_reason, output_tokens
     sent: int = 0  # body bytes handed to the socket
     complete: bool = False
+    broken: str = ""  # how the delivery was broken off, as the script said
+    events: int = 0  # events handed to the socket as a whole; a body that is no stream is one
     gone: bool = False  # the peer left before the end
     notes: dict[str, Any] = field(default_factory=dict)  # the family's own
 
     @property
     def path(self) -> str:
         return self.request.path
+
+    @property
+    def host(self) -> str:
+        return self.request.host.partition(":")[0]
+
+    @property
+    def outcome(self) -> str:
+        """The status, if there was one, and what came between: "200", "200 reset", "stall", "200 gone"."""
+        between = self.broken or ("gone" if self.gone else "")
+        return " ".join(str(part) for part in (self.status, between) if part) or "under way"

@@ -1,13 +1,17 @@
 """HTTP/1.1 and HTTP/2 over TLS on loopback: bytes to `Request`, `Reply` to bytes.
 
 Hand-made because a test provider must do what servers never do on purpose: hold the head back,
-cut a chunk in the middle, send what is not UTF-8, and notice at once that the peer has gone.
+cut a chunk in the middle, reset a connection, send what is not UTF-8, and notice at once that
+the peer has gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,6 +22,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import h11
+from provider.answers import How
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -27,7 +32,11 @@ class PeerGone(Exception):
 
 
 class Cut(Exception):
-    """Raised by an application to end the connection in the middle of its reply."""
+    """Raised by an application to break off in the middle of its reply."""
+
+    def __init__(self, how: How = How.RESET) -> None:
+        super().__init__(how)
+        self.how = how
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,11 @@ class Reply(Protocol):
 
     async def start(self, status: int, headers: list[tuple[str, str]]) -> None: ...
     async def send(self, data: bytes) -> None: ...
+
+    async def half(self, data: bytes, whole: int) -> None:
+        """What is sent of a piece of `whole` bytes before the reply breaks off."""
+        ...
+
     async def end(self) -> None: ...
     async def upgrade(self, headers: list[tuple[str, str]]) -> Channel: ...
 
@@ -80,6 +94,7 @@ class HttpServer:
         self.context = context
         self.connections = 0
         self.port = 0
+        self.open: dict[int, _Connection] = {}  # by number
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -97,15 +112,34 @@ class HttpServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0.01)  # what was aborted is closed by callbacks
 
+    async def drop(self, host: str) -> None:
+        """End the connections over which `host` was asked last and nothing is under way."""
+        idle = {number for number, known in self.open.items() if known.host == host and not known.busy}
+        for number in idle:
+            self.open[number].writer.transport.abort()
+        while idle & self.open.keys():
+            await asyncio.sleep(0.001)
+
+    async def _serve(self, request: Request, reply: Reply) -> None:
+        known = self.open[request.connection]
+        known.host = request.host.partition(":")[0]
+        known.busy += 1
+        try:
+            await self.application(request, reply)
+        finally:
+            known.busy -= 1
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
+        self.open[number] = _Connection(writer)
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         tls = writer.get_extra_info("ssl_object")
         serve = _serve_h2 if tls is not None and tls.selected_alpn_protocol() == "h2" else _serve_h1
         try:
-            await serve(self.application, reader, writer, self.connections)
+            await serve(self._serve, reader, writer, number)
         except (
             OSError,
             PeerGone,
@@ -114,9 +148,8 @@ class HttpServer:
             asyncio.CancelledError,
         ):
             pass
-        except Cut:
-            await asyncio.sleep(0.02)  # what was written before the cut must leave; abort() drops the buffer
-            writer.transport.abort()
+        except Cut as cut:
+            await _break_off(writer, cut.how)
         finally:
             writer.close()
             try:
@@ -124,6 +157,27 @@ class HttpServer:
             except (OSError, asyncio.CancelledError, TimeoutError):
                 writer.transport.abort()  # a peer that says no goodbye
             self._tasks.discard(task)
+            self.open.pop(number, None)
+
+
+@dataclass
+class _Connection:
+    writer: asyncio.StreamWriter
+    host: str = ""  # that was asked last
+    busy: int = 0  # requests under way
+
+
+async def _break_off(writer: asyncio.StreamWriter, how: How) -> None:
+    await asyncio.sleep(0.02)  # what was written before must leave; abort() drops the buffer
+    if how in (How.RESET, How.REFUSE):
+        reset_on_close(writer)
+    writer.transport.abort()
+
+
+def reset_on_close(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        plain = writer.get_extra_info("socket")
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 # ---------------------------------------------------------------- HTTP/1.1
@@ -147,6 +201,7 @@ class _H1Reply:
         self.connection = connection
         self.writer = writer
         self.channel: _H1Channel | None = None
+        self.sized = False  # the head says how long the body is
 
     async def upgrade(self, headers: list[tuple[str, str]]) -> Channel:
         self.channel = _H1Channel(self.writer)
@@ -165,12 +220,17 @@ class _H1Reply:
             self.connection.receive_data(data)
 
     async def start(self, status: int, headers: list[tuple[str, str]]) -> None:
-        if not any(name in ("content-length", "transfer-encoding") for name, _ in headers):
+        self.sized = any(name == "content-length" for name, _ in headers)
+        if not self.sized and not any(name == "transfer-encoding" for name, _ in headers):
             headers = [*headers, ("transfer-encoding", "chunked")]
         await self._write(self.connection.send(h11.Response(status_code=status, headers=headers, reason=b"")))
 
     async def send(self, data: bytes) -> None:
         await self._write(self.connection.send(h11.Data(data=data)))
+
+    async def half(self, data: bytes, whole: int) -> None:
+        """Of a chunk that promises all of it; a body of a known length is just short."""
+        await self._write((b"" if self.sized else b"%x\r\n" % whole) + data)
 
     async def end(self) -> None:
         await self._write(self.connection.send(h11.EndOfMessage()))
@@ -284,6 +344,9 @@ class _H2Stream:
             data = data[room:]
             await self.owner.flush()
 
+    async def half(self, data: bytes, whole: int) -> None:
+        await self.send(data)
+
     async def end(self) -> None:
         self.owner.h2.end_stream(self.id)
         await self.owner.flush()
@@ -309,13 +372,23 @@ class _H2:
     async def run(self, stream: _H2Stream) -> None:
         try:
             await self.application(stream.request(), stream)
-        except Cut:
-            self.h2.reset_stream(stream.id, h2.errors.ErrorCodes.INTERNAL_ERROR)
-            await self.flush()
+        except Cut as cut:
+            await self.break_off(stream.id, cut.how)
         except (OSError, h2.exceptions.ProtocolError):
             pass
         finally:
             self.streams.pop(stream.id, None)
+
+    async def break_off(self, stream_id: int, how: How) -> None:
+        code = h2.errors.ErrorCodes.INTERNAL_ERROR
+        if how in (How.RESET, How.REFUSE):
+            code = h2.errors.ErrorCodes.REFUSED_STREAM if how is How.REFUSE else code
+            self.h2.reset_stream(stream_id, code)
+            return await self.flush()
+        if how is How.GOAWAY:
+            self.h2.close_connection(code, last_stream_id=max(0, stream_id - 2))
+            await self.flush()
+        await _break_off(self.writer, how)
 
     def handle(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.RequestReceived):

@@ -2,19 +2,20 @@
 
     with StandIn(folder) as provider, provider.reachable():
         provider.script(Answer((Text("hi"),)), overloaded())
+        provider.script_at("openrouter", Trap.REFUSED, Fault(500), Answer())
         ...
         provider.check()
 
 It answers on 127.0.0.1 in a thread and an event loop of its own; the host of a request says which
-family of APIs it is for (`families.py`). Requests that ask for nothing scripted get a default
-answer, so that background calls of real programs cannot eat a step.
+provider it is for (`families.py`). Requests that ask for nothing scripted get a default answer, so
+that background calls of real programs cannot eat a step. A key that comes to another host than its
+own is a violation, whatever the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import threading
 import time
 from collections import deque
@@ -23,52 +24,63 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from provider.answers import Answer, Fault, Page, Step
+from provider import delivery, inspection, keys
+from provider.answers import Answer, Page, Step
 from provider.certs import make_authority
-from provider.encodings import ERRORS, compressor, decompress
+from provider.delivery import Manner, deliver
 from provider.families import all_families
-from provider.family import MAX_BODY_BYTES, Family, Listener, Ready
+from provider.family import Family, Listener, Ready
 from provider.record import Record
 from provider.refusal import Refusal
 from provider.resolve import Addresses
 from provider.server import Cut, HttpServer, Reply, Request
+from provider.traps import Connect, Trap, Traps
 from provider.websocket import converse, upgrades
 
-HOSTS = ("plain.example", *(host for family in all_families() for host in family.hosts))
-ROUTER_HEADERS = re.compile(r"^(x-router-|x-weave-|x-litellm-|x-pointsman)", re.IGNORECASE)
-SENTINEL = "\u2063\u2060\u2063"
-SENTINELS = (SENTINEL.encode(), rb"\u2063\u2060\u2063")
+LOCAL = "local"
+HOSTS = ("plain.example", *(h for family in all_families() if family.name != LOCAL for h in family.hosts))
 PLAIN = Page(b"plain host\n", headers={"content-type": "text/plain"})
 
 
 @dataclass
 class StandIn:
-    """See the module. `responder` answers what `script` does not; it runs in the stand-in's loop."""
+    """See the module.
+
+    `responder` answers what `script` does not; it runs in the stand-in's loop. `connecting` says, for each
+    look-up of a host, whether it leads into a trap; it runs in any thread.
+    """
 
     folder: Path
     hosts: tuple[str, ...] = HOSTS
     alpn: tuple[str, ...] = ("h2", "http/1.1")
     responder: Callable[[Record], Step] | None = None
+    connecting: Callable[[str], Trap | None] | None = None
     default: Step = field(default_factory=Answer)
     pages: dict[str, Page] = field(default_factory=dict)  # "GET /v1/models", "GET host/path" → exact answer
     records: list[Record] = field(default_factory=list)
+    connects: list[Connect] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)  # the stand-in's own
 
     def __post_init__(self) -> None:
         self.steps: deque[Step] = deque()
+        self.queues: dict[str, deque[Step | Trap]] = {}  # by provider
+        self.secrets: dict[str, str] = {}  # keys that were seen or made → whose they are
         self.families: dict[str, Family] = {family.name: family for family in all_families()}
         self.numbers = itertools.count(1)
         self.authority = make_authority(self.folder, self.hosts)
         self.ca_file = self.authority.ca_file
         self.server = HttpServer(self._serve, self.authority.server_context(self.alpn))
+        self.local = HttpServer(self._serve_locally, None)
+        self.traps = Traps(self.folder)
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(self._odd)
         self.thread = threading.Thread(target=self.loop.run_forever, name="stand-in", daemon=True)
 
     def __enter__(self) -> Self:
         self.thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(10)
+        for part in (self.server, self.local, self.traps):
+            asyncio.run_coroutine_threadsafe(part.start(), self.loop).result(10)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,7 +90,8 @@ class StandIn:
         self.loop.close()
 
     async def _stop(self) -> None:
-        await self.server.stop()
+        for part in (self.server, self.local, self.traps):
+            await part.stop()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -98,22 +111,44 @@ class StandIn:
         """Host name → port on loopback, for the patched resolver."""
         return dict.fromkeys(self.hosts, self.port)
 
+    @property
+    def local_url(self) -> str:
+        """Of the server on loopback that takes no key, in plain HTTP."""
+        return f"http://127.0.0.1:{self.local.port}"
+
     def reachable(self) -> Addresses:
-        """In this process, its host names lead to it while the context is open."""
-        return Addresses(self.addresses)
+        """In this process, its host names lead to it while the context is open, or into a trap."""
+        return Addresses(self.addresses, self._lead)
+
+    def key(self, provider: str, account: str) -> str:
+        """A key that `provider` takes, and that nobody else may ever see."""
+        made = keys.key_of(provider, account)
+        self.secrets[made] = provider
+        return made
 
     def script(self, *steps: Step) -> None:
-        """Queue answers for the next requests that ask a model for one, whichever family they are of."""
+        """Queue answers for the next requests that ask a model for one, whichever provider they are for."""
         self.steps.extend(steps)
+
+    def script_at(self, provider: str, *steps: Step | Trap) -> None:
+        """Queue what the next attempts at one provider meet. Needs the process that resolves its name here.
+
+        An open connection would lead past a trap: those that are idle are closed.
+        """
+        assert provider in self.families, provider
+        self.queues.setdefault(provider, deque()).extend(steps)
+        for host in self.families[provider].hosts:
+            asyncio.run_coroutine_threadsafe(self.server.drop(host), self.loop).result(10)
 
     def reset(self) -> None:
         """Forget everything but the port, between tests that share one stand-in."""
-        self.steps.clear()
-        for memory in (self.records, self.violations, self.defects, self.pages):
+        for memory in (self.steps, self.queues, self.secrets, self.pages, self.connects):
+            memory.clear()
+        for memory in (self.records, self.violations, self.defects):
             memory.clear()
         for family in self.families.values():
             family.reset()
-        self.responder = None
+        self.responder = self.connecting = None
         self.numbers = itertools.count(1)
 
     @property
@@ -125,19 +160,42 @@ class StandIn:
     def last(self) -> Record:
         return self.messages[-1]
 
+    @property
+    def attempts(self) -> list[tuple[str, str]]:
+        """All that was tried: (provider, outcome), oldest first. An outcome is a trap's, or a record's."""
+        tried: list[tuple[float, str, str]] = [(each.at, each.family, each.outcome) for each in self.messages]
+        tried += [(each.at, each.provider, each.trap.value) for each in self.connects if each.trap]
+        return [(provider, outcome) for _, provider, outcome in sorted(tried, key=lambda each: each[0])]
+
     def check(self) -> None:
-        """Fail if anything of the router's reached the provider, or the stand-in itself broke."""
+        """Fail if anything reached a provider that must not, or the stand-in itself broke."""
         assert not self.violations, self.violations
         assert not self.defects, self.defects
 
     # ------------------------------------------------------------ serving
 
+    def _lead(self, host: str) -> int | None:
+        """Where a look-up of `host` leads. Raises LookupError if there is to be no such name."""
+        family = self._family_of(host)
+        queue = self.queues.get(family.name) if family else None
+        trap = self.connecting(host) if self.connecting else None
+        if trap is None and queue and isinstance(queue[0], Trap):
+            trap = Trap(queue.popleft())
+        self.connects.append(Connect(time.time(), host, family.name if family else "", trap))
+        if trap is Trap.UNKNOWN:
+            raise LookupError(host)
+        return None if trap is None else self.traps.ports[trap]
+
     async def _serve(self, request: Request, reply: Reply) -> None:
-        family = self._family_of(request)
+        await self._meet(request, reply, self._family_of(request.host.partition(":")[0]))
+
+    async def _serve_locally(self, request: Request, reply: Reply) -> None:
+        await self._meet(request, reply, self.families[LOCAL])
+
+    async def _meet(self, request: Request, reply: Reply, family: Family | None) -> None:
         record = self.note(request, family)
         try:
             await self._answer(record, reply, family)
-            record.complete = True
         except (OSError, asyncio.CancelledError):
             record.gone = True
             raise
@@ -145,7 +203,7 @@ class StandIn:
             raise
         except Exception as defect:
             self.defects.append(f"{request.method} {request.target}: {defect!r}")
-            raise
+            raise Cut from defect
 
     def note(self, request: Request, family: Family | None) -> Record:
         number = next(self.numbers)
@@ -153,47 +211,40 @@ class StandIn:
         if family is not None:
             record.family, record.generates = family.name, family.generates(request)
         self.records.append(record)
-        self._look_for_router(record)
+        self.violations += inspection.complaints(record, self.secrets)
         return record
 
-    def _family_of(self, request: Request) -> Family | None:
-        host = request.host.partition(":")[0]
+    def _family_of(self, host: str) -> Family | None:
         return next((family for family in self.families.values() if host in family.hosts), None)
-
-    def _look_for_router(self, record: Record) -> None:
-        for name, _ in record.request.headers:
-            if ROUTER_HEADERS.match(name):
-                self.violations.append(f"request {record.number} carries the header {name}")
-        data = _decoded(record.request)
-        if any(mark in data.lower() for mark in SENTINELS) or b'"x_router"' in data:
-            self.violations.append(f"request {record.number} carries a marker")
 
     async def _answer(self, record: Record, reply: Reply, family: Family | None) -> None:
         request = record.request
-        host = request.host.partition(":")[0]
-        page = self.pages.get(f"{request.method} {host}{request.path}")
+        page = self.pages.get(f"{request.method} {record.host}{request.path}")
         page = page or self.pages.get(f"{request.method} {request.path}")
+        step: Step = Answer()
         if page is not None or family is None:
-            return await self._page(record, reply, page or PLAIN)
+            step = page or PLAIN
+            return await self._deliver(record, reply, delivery.page(record, step), step)
         try:
             if isinstance(family, Listener) and upgrades(request) and family.hears(record):
                 return await converse(self, record, reply, family)
             ready = family.admit(record)
-            step = self.next_step(record, family) if ready is None else Answer()
-            if ready is None and isinstance(step, Answer):
-                ready = family.compose(record, step)
+            if ready is None:
+                step = self.next_step(record, family)
+                if isinstance(step, Answer):
+                    ready = family.compose(record, step)
+                elif isinstance(step, Page):
+                    ready = delivery.page(record, step)
+                else:
+                    record.error = step.message
+                    ready = family.failure(record, step)
         except Refusal as refusal:
-            record.error = refusal.message
-            return await self._deliver(record, reply, family.failure(record, refusal), Answer())
-        if ready is not None:
-            assert isinstance(step, Answer)
-            await self._deliver(record, reply, ready, step)
-        elif isinstance(step, Fault):
-            record.error = step.message
-            await self._deliver(record, reply, family.failure(record, step), Answer(pace=step.pace))
-        else:
-            assert isinstance(step, Page)
-            await self._page(record, reply, step)
+            record.error, step = refusal.message, Answer()
+            ready = family.failure(record, refusal)
+        await self._deliver(record, reply, ready, step)
+
+    async def _deliver(self, record: Record, reply: Reply, ready: Ready, step: Step) -> None:
+        await deliver(record, reply, delivery.dressed(ready, step), Manner.of(step))
 
     def next_step(self, record: Record, family: Family) -> Step:
         if self.responder is not None:
@@ -201,71 +252,9 @@ class StandIn:
         aside = family.aside(record)
         if aside is not None:
             return aside
-        return self.steps.popleft() if self.steps else self.default
-
-    # ------------------------------------------------------------ bytes
-
-    async def _deliver(self, record: Record, reply: Reply, ready: Ready, step: Answer) -> None:
-        """Send it as `step` says: how fast, how compressed, and how far."""
-        frames = ready.frames if step.mangle is None else step.mangle(ready.frames)
-        headers = [*ready.headers, *step.headers.items()]
-        headers += [("content-encoding", step.encoding)] if step.encoding else []
-        if ready.streamed:
-            return await self._stream(record, reply, Ready(headers, frames, ready.status), step)
-        machine = compressor(step.encoding)
-        data = machine.feed(b"".join(frames)) + machine.finish()
-        await asyncio.sleep(step.pace.head)
-        await self._start(record, reply, ready.status, [*headers, ("content-length", str(len(data)))])
-        if step.hang_after is not None:
-            await asyncio.sleep(3600)
-        if step.cut_after is not None:
-            await self._write(record, reply, data[: len(data) // 2], step.tear)
-            raise Cut
-        await self._write(record, reply, data, step.tear)
-        await reply.end()
-
-    async def _stream(self, record: Record, reply: Reply, ready: Ready, step: Answer) -> None:
-        machine = compressor(step.encoding)
-        await asyncio.sleep(step.pace.head)
-        await self._start(record, reply, ready.status, ready.headers)
-        await asyncio.sleep(step.pace.first)
-        for index, frame in enumerate(ready.frames):
-            if index == step.hang_after:
-                await asyncio.sleep(3600)
-            if index == step.cut_after:
-                await self._write(record, reply, machine.feed(frame)[: len(frame) // 2], step.tear)
-                raise Cut
-            await self._write(record, reply, machine.feed(frame), step.tear)
-            await asyncio.sleep(step.pace.between)
-        await self._write(record, reply, machine.finish(), step.tear)
-        await reply.end()
-
-    async def _page(self, record: Record, reply: Reply, page: Page) -> None:
-        await asyncio.sleep(page.pace.head)
-        headers = [*page.headers.items(), ("request-id", record.request_id)]
-        headers.append(("content-length", str(len(page.body))))
-        await self._start(record, reply, page.status, headers)
-        await self._write(record, reply, page.body[: len(page.body) // 2] if page.cut else page.body, 0)
-        if page.cut:
-            raise Cut
-        await reply.end()
-
-    async def _start(self, record: Record, reply: Reply, status: int, headers: list[tuple[str, str]]) -> None:
-        record.status = status
-        await reply.start(status, headers)
-
-    async def _write(self, record: Record, reply: Reply, data: bytes, tear: int) -> None:
-        for at in range(0, len(data), tear or len(data) or 1):
-            part = data[at : at + (tear or len(data))]
-            await reply.send(part)
-            record.sent += len(part)
-            if tear:
-                await asyncio.sleep(0)
-
-
-def _decoded(request: Request) -> bytes:
-    """The body without its content-encoding, as far as it can be read."""
-    try:
-        return decompress(request.body, request.header("content-encoding") or "", MAX_BODY_BYTES)
-    except (OverflowError, *ERRORS):
-        return request.body
+        queue = self.queues.get(family.name)
+        if not queue:
+            return self.steps.popleft() if self.steps else self.default
+        step = queue.popleft()
+        assert not isinstance(step, Trap), f"a connection to {family.name} was open already: no {step} met"
+        return step

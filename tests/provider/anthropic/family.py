@@ -1,17 +1,21 @@
-"""api.anthropic.com: POST /v1/messages, its count_tokens, and the list of models."""
+"""api.anthropic.com: POST /v1/messages, its count_tokens, and the list of models.
+
+The same API at other hosts is a subclass, with its own base path, models and keys.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from provider.answers import Answer, Fault, Text
+from provider.answers import Answer, Fault, Text, streams
 from provider.anthropic import betas, rules, structure, thinking
 from provider.anthropic.answers import Message, compose, error_event
 from provider.anthropic.cache import PromptCache
-from provider.anthropic.capabilities import MODELS, Takes
+from provider.anthropic.capabilities import BY_NAME, MODELS, Takes
 from provider.anthropic.errors import error_body
 from provider.family import Headers, Ready, Trouble, read_json, ready_json
 from provider.record import Record
@@ -26,6 +30,8 @@ class Anthropic:
 
     name = "anthropic"
     hosts: tuple[str, ...] = ("api.anthropic.com",)
+    base = ""
+    models: Mapping[str, Takes] = BY_NAME
 
     def __init__(self) -> None:
         self.cache = PromptCache()
@@ -35,29 +41,35 @@ class Anthropic:
         self.cache, self.zero_retention = PromptCache(), False
 
     def generates(self, request: Request) -> bool:
-        return request.method == "POST" and request.path == "/v1/messages"
+        return request.method == "POST" and self._path(request) == "/v1/messages"
+
+    def authenticate(self, request: Request) -> tuple[str, bool]:
+        return _authenticate(request)
+
+    def _path(self, request: Request) -> str:
+        return request.path.removeprefix(self.base)
 
     def admit(self, record: Record) -> Ready | None:
-        request = record.request
-        record.account, record.subscription = _authenticate(request)
-        if not request.path.startswith("/v1/"):
+        request, path = record.request, self._path(record.request)
+        record.account, record.subscription = self.authenticate(request)
+        if not path.startswith("/v1/"):
             return self._json(record, {"ok": True})
         rules.check_version(request.header("anthropic-version"))
-        if request.method == "POST" and request.path in ("/v1/messages", "/v1/messages/count_tokens"):
+        if request.method == "POST" and path in ("/v1/messages", "/v1/messages/count_tokens"):
             return self._check(record, counting=not record.generates)
-        if request.method == "GET" and request.path == "/v1/models":
+        if request.method == "GET" and path == "/v1/models":
             return self._json(record, _listed())
         raise Refusal(f"Not found: {request.path}", 404)
 
     def _check(self, record: Record, *, counting: bool) -> Ready | None:
         record.body = body = read_json(record.request)
         rules.check_schema(body, counting=counting)
-        model = rules.find_model(body)
+        model = rules.find_model(body, self.models)
         record.model = body["model"]
         structure.check_structure(body)
         betas.check_betas(body, record.request.header("anthropic-beta"))
         rules.check_parameters(body, model, zero_retention=self.zero_retention)
-        record.foreign_thinking = thinking.check_thinking(body, model, record.account)
+        record.foreign_thinking = thinking.check_thinking(body, model, self._signer(record))
         if not counting:
             return None
         return self._json(record, {"input_tokens": PromptCache().count(body, model, record.account).total})
@@ -66,7 +78,7 @@ class Anthropic:
         return TITLE if is_background(record.body) else None
 
     def compose(self, record: Record, answer: Answer) -> Ready:
-        model = rules.find_model(record.body)
+        model = rules.find_model(record.body, self.models)
         record.counted = counted = self.cache.count(record.body, model, record.account)
         if counted.total > model.context_tokens:
             raise Refusal(f"prompt is too long: {counted.total} tokens > {model.context_tokens} maximum")
@@ -74,12 +86,12 @@ class Anthropic:
             answer,
             record.body,
             model=_own_name(model),
-            account=record.account,
+            account=self._signer(record),
             thinks=rules.thinking_is_on(record.body, model),
             counted=counted,
             number=record.number,
         )
-        if not record.body.get("stream"):
+        if not streams(answer, bool(record.body.get("stream"))):
             whole = json.dumps(message.body(), ensure_ascii=False).encode()
             return Ready(head(record, "application/json"), [whole])
         headers = [*head(record, "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
@@ -93,6 +105,10 @@ class Anthropic:
         retry = "true" if status == 429 or status >= 500 else "false"
         headers = [*head(record, "application/json"), ("x-should-retry", retry), *more.items()]
         return Ready(headers, [data], status)
+
+    def _signer(self, record: Record) -> str:
+        """Whose signature stands under what its models think."""
+        return record.account if self.name == "anthropic" else f"{self.name} {record.account}"
 
     def _json(self, record: Record, value: Any) -> Ready:
         return ready_json(head(record, "application/json"), value)

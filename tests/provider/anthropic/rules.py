@@ -74,8 +74,8 @@ def _expect(body: Json, key: str, kind: type | tuple[type, ...], words: str) -> 
         raise Refusal(f"{key}: Input should be {words}")
 
 
-def find_model(body: Json) -> Takes:
-    model = BY_NAME.get(body["model"])
+def find_model(body: Json, models: Mapping[str, Takes] = BY_NAME) -> Takes:
+    model = models.get(body["model"])
     if model is None:
         raise Refusal(f"model: {body['model']}", 404)
     return model

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from provider.answers import Answer, Fault, Text
+from provider.answers import Answer, Fault, Text, streams
 from provider.examples import example
 from provider.family import Headers, Ready, Trouble
 from provider.gemini import checks, routes, rules, schema, shape
@@ -102,11 +102,12 @@ class Gemini:
             counted=counted,
             number=record.number,
         )
-        if not route.streams:
+        if not streams(answer, route.streams):
             return Ready(head(record, JSON_TYPE), [shape.pretty(message.body()).encode()])
         content = [("content-disposition", "attachment")]
-        headers = [*head(record, "text/event-stream" if route.sse else JSON_TYPE), *content]
-        return Ready(headers, frames(message, answer, sse=route.sse), streamed=True)
+        sse = route.sse or not route.streams
+        headers = [*head(record, "text/event-stream" if sse else JSON_TYPE), *content]
+        return Ready(headers, frames(message, answer, sse=sse), streamed=True)
 
     def failure(self, record: Record, trouble: Trouble) -> Ready:
         """A stream with alt=sse that never began is plain JSON under the stream's content type."""

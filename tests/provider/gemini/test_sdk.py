@@ -185,7 +185,7 @@ def test_an_error_inside_a_stream_reaches_the_sdk(
 
 def test_a_cut_stream_breaks_the_sdk(provider: StandIn, client: genai.Client) -> None:
     provider.script(Answer(cut_after=1))
-    with pytest.raises(httpx2.RemoteProtocolError):
+    with pytest.raises(httpx2.TransportError):
         list(client.models.generate_content_stream(model=MODEL, contents="hi"))
 
 

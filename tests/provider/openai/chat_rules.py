@@ -14,12 +14,14 @@ from provider.openai.errors import (
     listed,
     missing,
     out_of_range,
+    too_long,
     wrong_type,
 )
 from provider.openai.fields import CHAT, CHAT_PARTS, MESSAGES, STREAM_OPTIONS, expect, need, only
 from provider.openai.parameters import COMMON_TYPES, check_types
 
 Json = Mapping[str, Any]
+MAX_ID = 40
 TYPES = (
     *COMMON_TYPES,
     ("messages", list, "an array of objects"),
@@ -90,7 +92,7 @@ def check_messages(messages: Any, model: Takes) -> None:
         raise empty_array("messages")
     for index, message in enumerate(messages):
         _check_message(f"messages[{index}]", message, model)
-    _check_pairing(messages)
+    check_pairing(messages)
 
 
 def _check_message(where: str, message: Any, model: Takes) -> None:
@@ -142,7 +144,8 @@ def _check_calls(where: str, message: Json) -> None:
         only(call, {"id", "type", kind}, place)
         expect(call, "id", str, "a string", place)
         expect(call, kind, dict, "an object", place)
-        need(call, "id", place)
+        if len(need(call, "id", place)) > MAX_ID:
+            raise too_long(f"{place}.id", MAX_ID, call["id"])
         value = "arguments" if kind == "function" else "input"
         _check_call(need(call, kind, place), value, f"{place}.{kind}")
 
@@ -154,7 +157,7 @@ def _check_call(inner: Json, value: str, where: str) -> None:
         need(inner, key, where)
 
 
-def _check_pairing(messages: Sequence[Json]) -> None:
+def check_pairing(messages: Sequence[Json]) -> None:
     """Each call is answered before the conversation goes on, and nothing else is answered."""
     owed: list[str] = []
     where = ""

@@ -66,6 +66,12 @@ def out_of_range(where: str, value: float, bound: float, *, kind: str = "integer
     return Refused(f"{text}{value} instead.", param=where, code=f"{kind}_{way}_{side}_value")
 
 
+def too_long(where: str, limit: int, value: str) -> Refused:
+    text = f"Invalid '{where}': string too long. Expected a string with maximum length {limit}, but got a "
+    text += f"string with length {len(value)} instead."
+    return Refused(text, param=where, code="string_above_max_length")
+
+
 def listed(values: Any) -> str:
     """'a', 'b', and 'c'"""
     quoted = [f"'{value}'" for value in values]

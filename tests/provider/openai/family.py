@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from provider.answers import Answer, Fault, Step, Text
+from provider.answers import Answer, Fault, Step, Text, streams
 from provider.family import Ready, Trouble, ready_json
 from provider.openai import (
     chat_answer,
@@ -133,7 +133,7 @@ class OpenAI:
 
     def compose(self, record: Record, answer: Answer) -> Ready:
         message = self.say(record, answer)
-        if not record.body.get("stream"):
+        if not streams(answer, bool(record.body.get("stream"))):
             body = message.situation.whole(message.body())
             return Ready(answer_head(record, message.model, JSON_TYPE), [body])
         frames = message.events()

@@ -13,6 +13,7 @@ from provider.openai.errors import (
     listed,
     missing,
     out_of_range,
+    too_long,
     unsupported_parameter,
     wrong_type,
 )
@@ -161,9 +162,7 @@ def check_name(name: Any, where: str) -> None:
     if not isinstance(name, str):
         raise missing(where)
     if len(name) > MAX_NAME:
-        text = f"Invalid '{where}': string too long. Expected a string with maximum length {MAX_NAME}, but "
-        text += f"got a string with length {len(name)} instead."
-        raise Refused(text, param=where, code="string_above_max_length")
+        raise too_long(where, MAX_NAME, name)
     if not NAME.fullmatch(name):
         text = f"Invalid '{where}': string does not match pattern. Expected a string that matches the"
         raise Refused(f"{text} pattern '^[a-zA-Z0-9_-]+$'.", param=where, code="invalid_value")
