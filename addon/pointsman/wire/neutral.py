@@ -84,6 +84,7 @@ class ResultPart:
     parts: tuple[TextPart | ImagePart | DocumentPart, ...]
     error: bool = False
     custom: bool = False
+    namespace: str = ""
 
 
 Part = TextPart | ImagePart | DocumentPart | ThinkingPart | CallPart | ResultPart

@@ -63,9 +63,7 @@ def facts_at(request: Request, surface: Writer, target: Target) -> Facts:
     return _facts(Body.parse(encode(written.body)), surface, written)
 
 
-def translated(
-    request: Request, surface: Writer, target: Target, model: Model | None = None
-) -> Translated:
+def translated(request: Request, surface: Writer, target: Target, model: Model | None = None) -> Translated:
     """The request as the target gets it, fitted to `model` where its row says what it takes."""
     written = surface.write_request(request, target)
     data = encode(written.body)

@@ -2,8 +2,8 @@
 
 All that other rooms call is reachable here. `route` reads paths, `facts` and `contents` requests, `turn` what
 they are for; `history` strips them, `rules` and `signatures` fit them to a model; `answer` reads answers,
-`stream` and `array` change streamed ones. Members may be spelled in two ways (`spelling`). Edits touch only
-the spans of what they change.
+`stream` and `array` change streamed ones; `request_reader` and `request_writer` translate requests. Members
+may be spelled in two ways (`spelling`). Edits touch only the spans of what they change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from pointsman.wire.gemini.facts import GeminiFacts, inner_request, modalities, 
 from pointsman.wire.gemini.history import strip
 from pointsman.wire.gemini.models import model_card, model_list, models_asked
 from pointsman.wire.gemini.repeating import is_plain, unrepeatable
+from pointsman.wire.gemini.request_losses import READING, WRITING
+from pointsman.wire.gemini.request_reader import read_request
+from pointsman.wire.gemini.request_writer import NAME_RULE, authorize, untranslatable, write_request
 from pointsman.wire.gemini.rules import adapt, ineligible, remedy
+from pointsman.wire.gemini.signatures import disown
 from pointsman.wire.gemini.spelling import spelled
 from pointsman.wire.gemini.stream import StreamTransform
 from pointsman.wire.json_spans import Body, encode
@@ -30,16 +34,21 @@ from pointsman.wire.loose import as_dict
 __all__ = [
     "HOSTS",
     "MODEL_HEADERS",
+    "NAME_RULE",
     "PATH",
     "PROVIDER",
+    "READING",
     "SURFACE",
+    "WRITING",
     "ArrayTransform",
     "GeminiFacts",
     "Observation",
     "StreamTransform",
     "adapt",
     "ask",
+    "authorize",
     "credential",
+    "disown",
     "error_body",
     "error_message",
     "ineligible",
@@ -51,6 +60,7 @@ __all__ = [
     "observe_body",
     "outline",
     "read_facts",
+    "read_request",
     "recognise",
     "remedy",
     "rewrite_body",
@@ -59,6 +69,9 @@ __all__ = [
     "stream",
     "strip",
     "unrepeatable",
+    "untranslatable",
+    "write_count",
+    "write_request",
 ]
 
 SURFACE = "gemini"
@@ -134,6 +147,12 @@ def _name_in(request: Body, name: str) -> None:
 def ask(body: Body, facts: Facts) -> list[Adaptation]:
     """What the router adds for itself: nothing, since every answer says what it cost."""
     return []
+
+
+def write_count(tokens: int) -> bytes:
+    """An answer to a request that asks for its length in tokens."""
+    details = [{"modality": "TEXT", "tokenCount": tokens}]
+    return encode({"totalTokens": tokens, "promptTokensDetails": details})
 
 
 def marker_modes(body: Body, facts: Facts, model: Model | None) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator
 from typing import Final
 
+from pointsman.errors import BodyError
 from pointsman.wire.gemini.spelling import given, items, spelled
 from pointsman.wire.json_spans import Body, array_spans, decode, edit_array, encode
+from pointsman.wire.translation.made import NAME, SIGNATURE
 
 SKIP: Final = "skip_thought_signature_validator"
 _SKIPS: Final = (SKIP, "context_engineering_is_the_way_to_go")
@@ -27,6 +29,16 @@ def sign_current(body: Body) -> int:
     wanted = set(_unsigned(contents)) if contents.startswith(b"[") else set()
     places = {index for index, _ in wanted}
     return _edit(body, lambda place, part: place in wanted, places) if wanted else 0
+
+
+def disown(body: Body) -> int:
+    """Put the word in place of signatures that a translated answer made up. How often; 0 if unreadable."""
+    if NAME not in (body.raw("contents") or b""):
+        return 0
+    try:
+        return _edit(body, lambda place, part: _signature(part).startswith(SIGNATURE))
+    except BodyError:
+        return 0
 
 
 def replace_all(body: Body) -> int:

@@ -100,9 +100,7 @@ def _tools(given: Iterable[Mapping[str, Any]], notes: Notes, namespace: str = ""
             )
 
 
-def _allowed(
-    tools: tuple[Tool, ...], given: Any, notes: Notes
-) -> tuple[tuple[Tool, ...], Choice | None]:
+def _allowed(tools: tuple[Tool, ...], given: Any, notes: Notes) -> tuple[tuple[Tool, ...], Choice | None]:
     """Where the client allows some of its tools, only these are offered."""
     if isinstance(given, str):
         return tools, Choice(_MODES[given]) if given in _MODES else None

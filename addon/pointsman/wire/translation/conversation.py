@@ -84,8 +84,8 @@ def _paired(messages: Sequence[Message]) -> _Pairs:
             elif isinstance(part, ResultPart) and part.id in latest:
                 pairs.taken.add(place)
                 at, call = latest[part.id]
-                answer = replace(part, id=pairs.ids[at], name=call.name, custom=call.custom)
-                pairs.answers.setdefault(at, answer)
+                known = _answer_to(call, pairs.ids[at])
+                pairs.answers.setdefault(at, replace(known, parts=part.parts, error=part.error))
     return pairs
 
 
@@ -109,7 +109,7 @@ def _answered(given: Iterable[Message]) -> Iterator[Message]:
             place = (number, index)
             if isinstance(part, CallPart):
                 parts.append(replace(part, id=pairs.ids[place]))
-                owed.append(pairs.answers.get(place) or _missing(replace(part, id=pairs.ids[place])))
+                owed.append(pairs.answers.get(place) or _answer_to(part, pairs.ids[place]))
             elif isinstance(part, ResultPart):
                 parts += () if place in pairs.taken else _orphan(part)
             elif not isinstance(part, TextPart) or says_something(part.text):
@@ -120,8 +120,10 @@ def _answered(given: Iterable[Message]) -> Iterator[Message]:
         yield Message("user", tuple(owed))
 
 
-def _missing(call: CallPart) -> ResultPart:
-    return ResultPart(call.id, call.name, (TextPart(NO_RESULT),), error=True, custom=call.custom)
+def _answer_to(call: CallPart, call_id: str) -> ResultPart:
+    """The result of a call that has none."""
+    said = (TextPart(NO_RESULT),)
+    return ResultPart(call_id, call.name, said, error=True, custom=call.custom, namespace=call.namespace)
 
 
 def _orphan(result: ResultPart) -> Iterator[Part]:
