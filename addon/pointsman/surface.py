@@ -21,6 +21,7 @@ from pointsman.wire.model_names import Listed
 from pointsman.wire.neutral import Request, Target, Written
 from pointsman.wire.observation import Observation
 from pointsman.wire.reading import EventReader
+from pointsman.wire.rejoining import Rejoin
 from pointsman.wire.translation.losses import Reading, Writing
 from pointsman.wire.translation.names import NameRule
 from pointsman.wire.writing import EventWriter
@@ -38,6 +39,8 @@ class Transform(Protocol):
     def feed(self, chunk: bytes) -> list[bytes]: ...
 
     def flush(self) -> list[bytes]: ...
+
+    def fail(self, status: int, message: str) -> bytes: ...
 
 
 class Surface(Protocol):
@@ -132,24 +135,13 @@ class Surface(Protocol):
     def is_plain(self, data: bytes) -> bool:
         """Whether a kept answer, streamed or whole, is nothing but words, and ended of itself."""
 
-    # What translation needs; a surface without it is spoken on both sides, or on none.
-
-    def read_events(self, content_type: str) -> EventReader:
-        """What makes neutral events of an answer's bytes, streamed or whole."""
-
-    def read_answer(self, data: bytes) -> list[neutral.Event]:
-        """A whole answer as neutral events."""
-
-    def write_events(self, request: neutral.Request, answer_id: str, created: int) -> EventWriter:
-        """What makes a stream of neutral events; `request` is the client's, `created` unix seconds."""
-
-    def write_answer(
-        self, events: Iterable[neutral.Event], request: neutral.Request, answer_id: str, created: int
-    ) -> bytes:
-        """Neutral events as a whole answer."""
+    # What a prelude needs.
 
     def opening(self, answer_id: str, model: str, created: int) -> bytes:
         """What a stream starts with before anything is known of the answer; b"" where nothing may be said."""
+
+    def rejoin(self, answer_id: str, model: str, created: int) -> Rejoin:
+        """What makes a provider's own stream the continuation of `opening` with the same arguments."""
 
 
 class Translating(Surface, Protocol):
@@ -181,6 +173,20 @@ class Translating(Surface, Protocol):
 
     def disown(self, body: Body) -> int:
         """Take out of the history what translated answers made up; before a native provider gets it."""
+
+    def read_events(self, content_type: str) -> EventReader:
+        """What makes neutral events of an answer's bytes, streamed or whole."""
+
+    def read_answer(self, data: bytes) -> list[neutral.Event]:
+        """A whole answer as neutral events."""
+
+    def write_events(self, request: Request, answer_id: str, created: int) -> EventWriter:
+        """What makes a stream of neutral events; `request` is the client's, `created` unix seconds."""
+
+    def write_answer(
+        self, events: Iterable[neutral.Event], request: Request, answer_id: str, created: int
+    ) -> bytes:
+        """Neutral events as a whole answer."""
 
     def write_count(self, tokens: int) -> bytes:
         """An answer to the endpoint "count_tokens"; b"" where `recognise` knows none."""

@@ -137,6 +137,7 @@ def error_message(data: bytes) -> str:
 
 def _see(seen: Observation, said: Mapping[str, object]) -> None:
     seen.answered_model = as_text(said.get("line")) or seen.answered_model
+    seen.begun = seen.begun or bool(said.get("words"))
     paid = as_dict(said.get("paid"))
     if paid:
         seen.input_tokens, seen.output_tokens = as_count(paid.get("sent")), as_count(paid.get("got"))
@@ -148,6 +149,9 @@ class _Live(SseTransform[Observation]):
         super().__init__(changes, Observation())
         self._changes = changes
         self._marker = changes.marker_text
+
+    def _failure(self, status: int, message: str) -> bytes:
+        return b"data: " + error_body(status, message) + b"\n\n"
 
     def _see(self, event: sse.Event) -> dict[str, object]:
         said = as_dict(decode(event.data or b"null"))

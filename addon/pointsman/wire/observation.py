@@ -28,6 +28,7 @@ class Observation:
     complete: bool = False
     error: str | None = None  # "type: message"
     started: bool = False  # the first event of an answer, or a body that is one
+    begun: bool = False  # the first content (text, thinking, a call of a tool) was seen, or a refusal
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_tokens: int | None = None

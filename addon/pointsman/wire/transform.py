@@ -65,7 +65,20 @@ class SseTransform[O: Observation](ABC):
     def _change(self, event: sse.Event) -> bytes:
         """Observe one event and give the bytes to send for it. Raising sends it as it came."""
 
+    @abstractmethod
+    def _failure(self, status: int, message: str) -> bytes:
+        """The frame of an error, as the provider would send it here."""
+
     # --- for callers ----------------------------------------------------------------------
+
+    def fail(self, status: int, message: str) -> bytes:
+        """An error instead of the rest of the stream, after what has been sent by now.
+
+        What was held back is dropped. An event of which a piece was sent ends before it, broken as it is.
+        """
+        rest = self._reader.pending if self._passing else b""
+        gap = b"" if not rest.strip(b"\r\n") else b"\n" if rest.endswith(b"\n") else b"\n\n"
+        return gap + self._failure(status, message)
 
     @property
     def pending(self) -> bytes:

@@ -22,6 +22,7 @@ from pointsman.wire.anthropic.facts import read_facts
 from pointsman.wire.anthropic.history import strip
 from pointsman.wire.anthropic.models import model_card, model_list, models_asked
 from pointsman.wire.anthropic.outline import outline
+from pointsman.wire.anthropic.rejoin import rejoin
 from pointsman.wire.anthropic.repeating import is_plain, unrepeatable
 from pointsman.wire.anthropic.request_losses import READING, WRITING
 from pointsman.wire.anthropic.request_reader import read_request
@@ -65,6 +66,7 @@ __all__ = [
     "read_facts",
     "read_request",
     "recognise",
+    "rejoin",
     "remedy",
     "rewrite_body",
     "set_model",

@@ -9,7 +9,7 @@ from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire import observation as base
 from pointsman.wire.json_spans import Body, array_spans, encode, prepend
-from pointsman.wire.loose import as_dict, as_text
+from pointsman.wire.loose import as_dict, as_text, dicts
 from pointsman.wire.observation import as_count
 
 _COUNTS = {
@@ -36,6 +36,10 @@ class Observation(base.Observation):
             self._see_usage(event.get("usage"))
         elif kind == "message_stop":
             self.complete = True
+        elif kind == "content_block_start" and not self.begun:
+            self.begun = _says(as_dict(event.get("content_block")))
+        elif kind == "content_block_delta" and not self.begun:
+            self.begun = _says(as_dict(event.get("delta")))
         elif kind == "error":
             self._see_error(event.get("error"))
 
@@ -52,9 +56,11 @@ class Observation(base.Observation):
         self.answered_model = as_text(message.get("model")) or self.answered_model
         self._see_end(message)
         self._see_usage(message.get("usage"))
+        self.begun = self.begun or any(map(_says, dicts(message.get("content"))))
 
     def _see_end(self, delta: Mapping[str, Any]) -> None:
         self.stop_reason = as_text(delta.get("stop_reason")) or self.stop_reason
+        self.begun = self.begun or self.stop_reason == "refusal"
 
     def _see_usage(self, usage: Any) -> None:
         """Counts are cumulative: each one given replaces the one before."""
@@ -69,6 +75,11 @@ class Observation(base.Observation):
     def _see_error(self, error: Any) -> None:
         error = as_dict(error)
         self.fail(as_text(error.get("type")) or "error", as_text(error.get("message")) or "")
+
+
+def _says(block: Mapping[str, Any]) -> bool:
+    """Whether a block or a delta is content. A text may begin empty, other kinds not."""
+    return bool(block.get("text")) if block.get("type") in ("text", "text_delta") else bool(block)
 
 
 # --- answers that are not streamed --------------------------------------------------------

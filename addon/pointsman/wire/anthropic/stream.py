@@ -16,12 +16,13 @@ import re
 from pointsman.values import Changes
 from pointsman.wire import sse
 from pointsman.wire.anthropic.answer import Observation, rename
+from pointsman.wire.anthropic.errors import error_frame
 from pointsman.wire.json_spans import Body, encode
 from pointsman.wire.transform import SseTransform, typed
 
 # The event of which there are thousands, in the spelling of the provider: its index is found
 # without parsing, and there is nothing in it to observe.
-_DELTA = re.compile(
+DELTA = re.compile(
     rb"(?:event: ?content_block_delta\r?\n)?"
     rb'data: ?\{"type": ?"content_block_delta", ?"index": ?(0|[1-9][0-9]{0,8}),'
 )
@@ -38,7 +39,7 @@ class StreamTransform(SseTransform[Observation]):
         self._started = False
 
     def _silent(self, event: sse.Event) -> bool:
-        return _DELTA.match(event.raw) is not None
+        return self.observation.begun and DELTA.match(event.raw) is not None
 
     def _see(self, event: sse.Event) -> str:
         """The event's type; "" for comments and the like."""
@@ -47,8 +48,13 @@ class StreamTransform(SseTransform[Observation]):
         self.dirty = self.dirty or kind in _TELLING
         return kind
 
+    def _failure(self, status: int, message: str) -> bytes:
+        return error_frame(status, message)
+
     def _change(self, event: sse.Event) -> bytes:
-        found = _DELTA.match(event.raw)
+        found = DELTA.match(event.raw)
+        if found and not self.observation.begun:
+            self._see(event)
         if found and self._shift:
             start, end = found.span(1)
             return event.raw[:start] + str(int(found[1]) + self._shift).encode() + event.raw[end:]

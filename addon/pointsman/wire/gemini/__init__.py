@@ -14,9 +14,10 @@ from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Fa
 from pointsman.wire import marker, sse
 from pointsman.wire.credentials import bearer, credential_of, is_jwt
 from pointsman.wire.gemini import route
-from pointsman.wire.gemini.answer import Observation, error_message, observe_body, rewrite_body
+from pointsman.wire.gemini.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.gemini.array import ArrayTransform
 from pointsman.wire.gemini.asked import set_parameters
+from pointsman.wire.gemini.errors import error_body, error_message
 from pointsman.wire.gemini.facts import GeminiFacts, inner_request, modalities, read_facts
 from pointsman.wire.gemini.history import strip
 from pointsman.wire.gemini.models import model_card, model_list, models_asked
@@ -28,7 +29,7 @@ from pointsman.wire.gemini.rules import adapt, ineligible, remedy
 from pointsman.wire.gemini.signatures import disown
 from pointsman.wire.gemini.spelling import spelled
 from pointsman.wire.gemini.stream import StreamTransform
-from pointsman.wire.json_spans import Body, encode
+from pointsman.wire.json_spans import Body
 from pointsman.wire.loose import as_dict
 
 __all__ = [
@@ -79,21 +80,6 @@ HOSTS = ("generativelanguage.googleapis.com",)
 PROVIDER = "gemini"
 PATH = "/v1beta/models/{model}:generateContent"
 MODEL_HEADERS: tuple[str, ...] = ()
-
-# google.rpc.Code by HTTP status (googleapis, google/rpc/code.proto).
-_STATUSES = {
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    408: "DEADLINE_EXCEEDED",
-    409: "ABORTED",
-    429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
-    501: "UNIMPLEMENTED",
-    502: "UNAVAILABLE",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
 _OAUTH = "ya29."
 
 
@@ -182,11 +168,3 @@ def stream(
         return StreamTransform(changes, facts.choices)
     is_array = facts.stream and sse.media_type(content_type) in ("application/json", *sse.UNTOLD)
     return ArrayTransform(changes, facts.choices) if is_array else None
-
-
-# --- errors in this surface's shape -------------------------------------------------------
-
-
-def error_body(status: int, message: str) -> bytes:
-    word = _STATUSES.get(status) or ("INVALID_ARGUMENT" if status < 500 else "INTERNAL")
-    return encode({"error": {"code": status, "message": message, "status": word}})

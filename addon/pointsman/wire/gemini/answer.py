@@ -14,10 +14,15 @@ from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire import observation as base
 from pointsman.wire.json_spans import Body, array_spans, decode, edit_array, encode
-from pointsman.wire.loose import as_dict, as_text, dicts
+from pointsman.wire.loose import as_dict, as_list, as_text, dicts
 from pointsman.wire.observation import as_count
 
 _RESPONSE: Final = ("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId")
+REFUSALS: Final = frozenset({
+    "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR",
+})  # fmt: skip
+"""Reasons for an end that are the provider's will."""
 _ASIDE: Final = ("thought", "thoughtSignature", "partMetadata")  # what a part has besides its content
 
 # The end of an answer as Google writes it. Only strings stand between the name and the closing brace, which
@@ -61,6 +66,7 @@ class Observation(base.Observation):
         feedback = answer.get("promptFeedback")
         if feedback is not None and (reason := as_text(as_dict(feedback).get("blockReason"))):
             self.stop_reason, self.blocked = reason, True
+            self.begun = True
         usage = answer.get("usageMetadata")
         if isinstance(usage, dict):
             self._see_usage(usage)
@@ -78,6 +84,7 @@ class Observation(base.Observation):
     def _see_candidate(self, candidate: Mapping[str, Any]) -> None:
         index = index_of(candidate)
         reason = as_text(candidate.get("finishReason"))
+        self.begun = self.begun or reason in REFUSALS or any(map(_shows, _parts(candidate)))
         self.ends[index] = self.ends.get(index, False) or reason is not None
         if reason is not None and (self.stop_reason is None or index == 0):
             self.stop_reason = reason
@@ -110,20 +117,6 @@ def is_response(answer: Mapping[str, Any]) -> bool:
 def index_of(candidate: Mapping[str, Any]) -> int:
     """A candidate's number; the first one's may be left out."""
     return as_count(candidate.get("index")) or 0
-
-
-# --- errors -------------------------------------------------------------------------------
-
-
-def error_message(data: bytes) -> str:
-    """What an error body says to a person, alone or as the one element of a list; "" where it is no error."""
-    try:
-        value = decode(data.strip())
-    except BodyError:
-        return ""
-    found = value if isinstance(value, list) else [value]
-    errors = (as_dict(item.get("error")) for item in dicts(found))
-    return next((text for error in errors if (text := as_text(error.get("message")))), "")
 
 
 # --- answers that are not streamed --------------------------------------------------------
@@ -223,8 +216,16 @@ def begins_signed(candidate: Mapping[str, Any]) -> bool:
 
 
 def _first_words(candidate: Mapping[str, Any]) -> Any:
-    parts = as_dict(candidate.get("content")).get("parts")
-    return next(filter(_says, parts), None) if isinstance(parts, list) else None
+    return next(filter(_says, _parts(candidate)), None)
+
+
+def _parts(candidate: Mapping[str, Any]) -> list[Any]:
+    return as_list(as_dict(candidate.get("content")).get("parts"))
+
+
+def _shows(part: Any) -> bool:
+    """Whether a part holds any content, thoughts and blanks included."""
+    return isinstance(part, dict) and any(part[name] not in ("", None) for name in part if name not in _ASIDE)
 
 
 def _is_signed_text(part: Any) -> bool:

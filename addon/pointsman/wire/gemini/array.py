@@ -20,6 +20,7 @@ from typing import Any
 from pointsman.errors import BodyError
 from pointsman.values import Changes
 from pointsman.wire.gemini.answer import Observation, is_response
+from pointsman.wire.gemini.errors import error_body
 from pointsman.wire.gemini.stream import ChunkChange
 from pointsman.wire.json_pieces import Piece, PieceReader
 from pointsman.wire.json_spans import decode
@@ -35,6 +36,7 @@ class ArrayTransform:
         self._change_of = ChunkChange(replace(changes, marker_text=None), choices)
         self._passing = self._change_of.done
         self._may_skip = choices == 1
+        self._sent = b""  # the last byte that was sent, blanks apart
         self._latest: dict[str, Any] | None = None  # an answer that has yet to be observed
 
     @property
@@ -44,6 +46,12 @@ class ArrayTransform:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The bytes to send on for one chunk from upstream, in no or one element."""
+        out = self._fed(chunk)
+        for piece in out:
+            self._sent = piece.rstrip()[-1:] or self._sent
+        return out
+
+    def _fed(self, chunk: bytes) -> list[bytes]:
         answer = _lone(chunk) if self._reader.between else None
         if answer is not None and is_response(answer):
             sent = chunk if self._passing else self._change_of.fast(chunk)
@@ -59,6 +67,16 @@ class ArrayTransform:
         self.observation.end()
         self.dirty = True
         return out
+
+    def fail(self, status: int, message: str) -> bytes:
+        """An error instead of the rest of the stream, as its last element.
+
+        Nothing where an element was sent by half: what the client has is no JSON, whatever follows.
+        """
+        if self._passing and not self._reader.between:
+            return b""
+        gap = {b"": b"[", b"[": b"", b",": b""}.get(self._sent, b",\r\n")
+        return gap + error_body(status, message) + b"]"
 
     def _send(self, pieces: list[Piece], chunk: bytes) -> list[bytes]:
         if self._passing:
@@ -101,6 +119,7 @@ class ArrayTransform:
         return (
             isinstance(candidates[0], dict)
             and candidates[0].get("index", 0) == 0
+            and seen.begun
             and "finishReason" not in candidates[0]
             and seen.stop_reason is None
             and isinstance(answer.get("usageMetadata"), dict)

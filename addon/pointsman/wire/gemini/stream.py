@@ -30,6 +30,7 @@ from pointsman.wire.gemini.answer import (
     renamed,
     says,
 )
+from pointsman.wire.gemini.errors import error_frame
 from pointsman.wire.json_spans import Body, decode, encode
 from pointsman.wire.loose import as_dict, as_text
 from pointsman.wire.transform import SseTransform
@@ -136,9 +137,12 @@ class StreamTransform(SseTransform[Observation]):
             return [sent]
         return super().feed(chunk)
 
+    def _failure(self, status: int, message: str) -> bytes:
+        return error_frame(status, message)
+
     def _unread(self, event: bytes) -> bytes | None:
         """An event that need not be read, as it is sent; None for all others."""
-        if not (self._may_skip and self.observation.started and _is_dull(event)):
+        if not (self._may_skip and self.observation.begun and _is_dull(event)):
             return None
         return event if self._passing else self._change_of.fast(event)
 

@@ -20,6 +20,11 @@ def error_body(status: int, message: str) -> bytes:
     return encode({"error": {"message": message, "type": error_type(status), "param": None, "code": None}})
 
 
+def error_frame(status: int, message: str) -> bytes:
+    """The same inside a stream of chat completions."""
+    return b"data: " + error_body(status, message) + b"\n\n"
+
+
 def error_message(data: bytes) -> str:
     """What an error body says to a person; "" where it is none of this shape.
 

@@ -26,6 +26,7 @@ from pointsman.wire.openai_chat.events_writer import opening, write_answer, writ
 from pointsman.wire.openai_chat.facts import SURFACE, read_facts
 from pointsman.wire.openai_chat.history import strip
 from pointsman.wire.openai_chat.outline import outline
+from pointsman.wire.openai_chat.rejoin import rejoin
 from pointsman.wire.openai_chat.repeating import is_plain, unrepeatable
 from pointsman.wire.openai_chat.request_losses import READING, WRITING
 from pointsman.wire.openai_chat.request_reader import read_request
@@ -65,6 +66,7 @@ __all__ = [
     "read_facts",
     "read_request",
     "recognise",
+    "rejoin",
     "remedy",
     "rewrite_body",
     "set_model",

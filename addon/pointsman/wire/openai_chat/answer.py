@@ -13,6 +13,9 @@ from pointsman.wire.json_spans import Body, array_spans, decode, edit_array, enc
 from pointsman.wire.loose import as_dict, as_int, as_text, dicts
 from pointsman.wire.openai.usage import see_usage
 
+# What a message has besides a text and calls of tools.
+_CONTENT = ("content", "reasoning_content", "reasoning", "reasoning_details", "refusal", "audio")
+
 
 @dataclass(slots=True)
 class Observation(base.Observation):
@@ -66,6 +69,7 @@ class Observation(base.Observation):
 
     def _see_choice(self, choice: dict[str, Any]) -> bool:
         index, reason = as_int(choice.get("index")) or 0, as_text(choice.get("finish_reason"))
+        self.begun = self.begun or reason == "content_filter" or _begins(choice)
         if reason is None:
             if index not in self.finished:
                 self.unfinished.add(index)
@@ -131,6 +135,12 @@ def says(message: Mapping[str, Any]) -> bool:
         or dicts(message.get("tool_calls"))
         or isinstance(message.get("function_call"), dict)
     )
+
+
+def _begins(choice: Mapping[str, Any]) -> bool:
+    """Whether a choice holds any content, be it what no marker waits for."""
+    said = as_dict(choice.get("delta") or choice.get("message"))
+    return says(said) or any(said.get(name) for name in _CONTENT)
 
 
 def _mark_choices(choices: bytes, text: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pointsman.wire.json_spans import encode
 from pointsman.wire.neutral import CallStart, Counts, Event, Refusal, Request, Start, StopReason, Thinking
 from pointsman.wire.openai.counts import entire_input, input_details
-from pointsman.wire.openai.errors import error_body
+from pointsman.wire.openai.errors import error_frame
 from pointsman.wire.writing import OURS, Block, Collector, EventWriter
 
 _REASONS: Final = {
@@ -89,11 +89,6 @@ def opening(answer_id: str, model: str, created: int, *, usage: bool = False) ->
     return _data({**head, "choices": [choice], **({"usage": None} if usage else {})})
 
 
-def error_frame(status: int, message: str) -> bytes:
-    """An error inside a stream."""
-    return b"data: " + error_body(status, message) + b"\n\n"
-
-
 def write_events(request: Request, answer_id: str, created: int) -> ChatWriter:
     """What makes a stream of neutral events; `created` is unix seconds."""
     return ChatWriter(request, answer_id, created)
@@ -116,9 +111,13 @@ def write_answer(events: Iterable[Event], request: Request, answer_id: str, crea
     return encode({**head, "choices": [choice], "usage": _usage(answer.counts)})
 
 
+def chat_id(answer_id: str) -> str:
+    return f"chatcmpl-{OURS}-{answer_id}"
+
+
 def _head(kind: str, answer_id: str, model: str, created: int) -> dict[str, Any]:
     return {
-        "id": f"chatcmpl-{OURS}-{answer_id}",
+        "id": chat_id(answer_id),
         "object": kind,
         "created": created,
         "model": model,

@@ -27,6 +27,7 @@ from pointsman.wire import sse
 from pointsman.wire.json_scan import member_spans
 from pointsman.wire.json_spans import Body, array_spans, decode, edit_array, encode
 from pointsman.wire.loose import as_dict, as_int, dicts
+from pointsman.wire.openai.errors import error_frame
 from pointsman.wire.openai_chat.answer import Observation, rename, says
 from pointsman.wire.transform import SseTransform
 
@@ -79,7 +80,7 @@ class StreamTransform(SseTransform[Observation]):
     # --- reading --------------------------------------------------------------------------
 
     def _silent(self, event: sse.Event) -> bool:
-        return self._plain(event.raw) is not None
+        return self.observation.begun and self._plain(event.raw) is not None
 
     def _plain(self, raw: bytes) -> re.Match[bytes] | None:
         """The match of a chunk like those before it, with nothing to be observed and of a known choice."""
@@ -126,11 +127,16 @@ class StreamTransform(SseTransform[Observation]):
         self._head = raw[: start + at]
         self._new_head = raw[:start] + renamed[: len(renamed) - (len(data) - at)]
 
+    def _failure(self, status: int, message: str) -> bytes:
+        return error_frame(status, message)
+
     # --- changing -------------------------------------------------------------------------
 
     def _change(self, event: sse.Event) -> bytes:
         found = self._plain(event.raw)
         if found and self._unheard(found):
+            if not self.observation.begun:
+                self._see(event)
             return self._renamed(event.raw, found)
         chunk = self._see(event)
         if chunk is None:

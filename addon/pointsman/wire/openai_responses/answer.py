@@ -32,6 +32,8 @@ class Observation(base.Observation):
         elif kind == "error":
             self._see_error(event.get("error") or event)
             self.complete = True
+        elif not self.begun and kind is not None:
+            self.begun = _begins(kind, event)
 
     def see_body(self, body: Mapping[str, Any]) -> None:
         """A whole answer: a response, or an error."""
@@ -53,11 +55,30 @@ class Observation(base.Observation):
         if isinstance(response.get("error"), dict):
             self._see_error(response["error"])
         see_usage(self, response.get("usage"))
+        self.begun = (
+            self.begun
+            or self.stop_reason in ("content_filter", "refusal")
+            or any(map(is_content, dicts(response.get("output"))))
+        )
 
     def _see_error(self, error: Any) -> None:
         error = as_dict(error)
         kind = as_text(error.get("code")) or as_text(error.get("type")) or "error"
         self.fail(kind, as_text(error.get("message")) or "")
+
+
+def _begins(kind: str, event: Mapping[str, Any]) -> bool:
+    """Whether an event is the first content: a piece of a text, or an item that is more than a text."""
+    if kind == "response.output_item.added":
+        return is_content(as_dict(event.get("item")))
+    return kind.endswith(".delta") and bool(event.get("delta"))
+
+
+def is_content(item: Mapping[str, Any]) -> bool:
+    """Whether an item says anything by now. A message may begin empty; other kinds mean something."""
+    if item.get("type") == "message":
+        return any(part.get("text") or part.get("refusal") for part in dicts(item.get("content")))
+    return bool(item)
 
 
 def _refuses(response: Mapping[str, Any]) -> bool:

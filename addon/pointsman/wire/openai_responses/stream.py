@@ -21,7 +21,9 @@ from pointsman.values import Changes
 from pointsman.wire import sse
 from pointsman.wire.edits import is_count
 from pointsman.wire.json_spans import Body, array_spans, encode
+from pointsman.wire.loose import as_dict
 from pointsman.wire.openai_responses.answer import BEGINNINGS, ENDS, Observation, mark, name_decision, rename
+from pointsman.wire.openai_responses.errors import failed_event
 from pointsman.wire.openai_responses.items import marker_item, text_part
 from pointsman.wire.transform import SseTransform, typed
 
@@ -46,9 +48,15 @@ class StreamTransform(SseTransform[Observation]):
         self._begun = False  # the first response object was seen
         self._open = changes.marker_text is not None  # the marker may still come
         self._marker: dict[str, Any] | None = None  # the item, once it was sent
+        self._told: dict[str, Any] = {}  # the response as its beginning told it
+        self._number: Any = None  # of the newest event that was parsed
+        self._unread = b""  # the newest event, if it was not
 
     def _silent(self, event: sse.Event) -> bool:
-        return _DELTA.match(event.raw) is not None
+        if not (self.observation.begun and _DELTA.match(event.raw)):
+            return False
+        self._unread = event.raw
+        return True
 
     def _see(self, event: sse.Event) -> str:
         """The event's type; "" for comments and the like."""
@@ -56,12 +64,18 @@ class StreamTransform(SseTransform[Observation]):
         seen = self.observation
         known = seen.message_id, seen.error
         seen.see(content)
+        if kind:
+            self._number, self._unread = content.get("sequence_number"), b""
+        if kind in BEGINNINGS:
+            self._told = as_dict(content.get("response"))
         begun = kind in BEGINNINGS and (seen.message_id, seen.error) != known
         self.dirty = self.dirty or begun or kind in ENDS or kind == "error"
         return kind
 
     def _change(self, event: sse.Event) -> bytes:
         if _DELTA.match(event.raw):
+            if not self._silent(event):
+                self._see(event)
             self._open = False
             return event.raw if self._marker is None else _renumbered(event.raw)
         kind = self._see(event)
@@ -72,6 +86,16 @@ class StreamTransform(SseTransform[Observation]):
         if self._open:
             return self._first(event, kind)
         return self._shifted(event) if self._marker is not None else event.raw
+
+    def _failure(self, status: int, message: str) -> bytes:
+        """A failed response: the one that has begun, and the number after the newest."""
+        number = typed(sse.Event(self._unread))[1].get("sequence_number") if self._unread else self._number
+        if is_count(number):
+            number += 1 + (_MARKER_EVENTS if self._marker is not None else 0)
+        response = self._told or {"id": "resp_pointsman_0", "object": "response", "output": []}
+        if self._changes.requested_model is not None:
+            response = response | {"model": self._changes.requested_model}
+        return failed_event(response, number if self._told else 0, status, message)
 
     # --- response objects -----------------------------------------------------------------
 
