@@ -20,11 +20,11 @@ from pointsman.wire.json_spans import Body
 from pointsman.wire.model_names import Listed
 from pointsman.wire.neutral import Request, Target, Written
 from pointsman.wire.observation import Observation
-from pointsman.wire.reading import EventReader
 from pointsman.wire.rejoining import Rejoin
 from pointsman.wire.translation.losses import Reading, Writing
 from pointsman.wire.translation.names import NameRule
-from pointsman.wire.writing import EventWriter
+from pointsman.wire.translation.reading import EventReader
+from pointsman.wire.translation.writing import EventWriter
 
 
 class Transform(Protocol):

@@ -5,21 +5,27 @@ The client's format is what a writer makes, so its own stream transform can foll
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from pointsman.errors import BodyError
-from pointsman.wire.failures import UNKNOWN_STATUS, read_failure
 from pointsman.wire.json_spans import decode
-from pointsman.wire.neutral import End, Event, Failed, Request
-from pointsman.wire.reading import EventReader, says
-from pointsman.wire.writing import EventWriter
+from pointsman.wire.neutral import CallStart, End, Event, Failed, Request, Tool
+from pointsman.wire.translation.failures import UNKNOWN_STATUS, read_failure
+from pointsman.wire.translation.names import NameRule, tool_names
+from pointsman.wire.translation.reading import EventReader, says
+from pointsman.wire.translation.writing import EventWriter
 
 CUT: Final = "The provider's answer ended too early."
 
 
 class Reads(Protocol):
     """What is needed of the provider's surface."""
+
+    @property
+    def NAME_RULE(self) -> NameRule: ...
 
     def read_events(self, content_type: str) -> EventReader: ...
 
@@ -42,14 +48,18 @@ class Translation:
     What `feed` gives before `begun` is no more than a native stream's beginning, so it can be held back and
     dropped. `failed` is set as soon as the answer is known to be lost, and at its end if that is not the
     proper one; nothing has been written for it, since another provider may still answer: `fail` does. `ended`
-    means that the answer is whole; if nothing has `begun` by then, it says nothing at all.
+    means that the answer is whole; if nothing has `begun` by then, it says nothing at all. `tools` says what
+    the client calls the provider's names (`tool_names`).
     """
 
-    def __init__(self, reader: EventReader, writer: EventWriter) -> None:
+    def __init__(
+        self, reader: EventReader, writer: EventWriter, tools: Mapping[str, Tool] = MappingProxyType({})
+    ) -> None:
         self.failed: Failed | None = None
         self.ended = False
         self._reader = reader
         self._writer = writer
+        self._tools = tools
 
     @property
     def begun(self) -> bool:
@@ -80,8 +90,28 @@ class Translation:
             self.failed = events.pop()  # type: ignore[assignment]
         elif events and isinstance(events[-1], End):
             self.ended = True
-        data = self._writer.feed(events)
+        data = self._writer.feed(renamed(events, self._tools))
         return [data] if data else []
+
+
+def translation(
+    reads: Reads, writes: Writes, request: Request, answer_id: str, created: int, content_type: str = ""
+) -> Translation:
+    """For one streamed answer. `request` is what was read from the client's, `created` is unix seconds."""
+    tools = tool_names(request, reads.NAME_RULE)
+    return Translation(
+        reads.read_events(content_type), writes.write_events(request, answer_id, created), tools
+    )
+
+
+def renamed(events: Iterable[Event], tools: Mapping[str, Tool]) -> list[Event]:
+    """The events with the client's names of its tools; a name that nobody offered stays."""
+    return [_renamed(event, tools) if isinstance(event, CallStart) else event for event in events]
+
+
+def _renamed(event: CallStart, tools: Mapping[str, Tool]) -> CallStart:
+    tool = tools.get(event.name)
+    return event if tool is None else replace(event, name=tool.name, namespace=tool.namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +131,7 @@ def translate_body(
     last = events[-1] if events else None
     if not isinstance(last, End):
         return Whole(failed=last if isinstance(last, Failed) else Failed(UNKNOWN_STATUS, CUT))
+    events = renamed(events, tool_names(request, reads.NAME_RULE))
     return Whole(writes.write_answer(events, request, answer_id, created), begun=says(events))
 
 

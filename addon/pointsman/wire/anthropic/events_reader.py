@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pointsman.wire.free_text import as_json
 from pointsman.wire.loose import as_dict, as_text, dicts
 from pointsman.wire.neutral import CallArguments, Counts, Event, Start, StopReason, Text, Thinking
 from pointsman.wire.observation import as_count
-from pointsman.wire.reading import EventReader
+from pointsman.wire.translation.free_text import as_json
+from pointsman.wire.translation.reading import EventReader
 
 _REASONS: Final = {
     "end_turn": StopReason.END,

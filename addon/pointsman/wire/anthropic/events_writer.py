@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from pointsman.wire import sse
 from pointsman.wire.anthropic.errors import error_frame
-from pointsman.wire.free_text import as_object
 from pointsman.wire.json_spans import encode
 from pointsman.wire.neutral import Counts, Event, Request, StopReason
-from pointsman.wire.writing import OURS, Block, Collector, EventWriter, id_of
+from pointsman.wire.translation.free_text import as_object
+from pointsman.wire.translation.made import SIGNATURE
+from pointsman.wire.translation.writing import Block, Collector, EventWriter, id_of
 
 _REASONS: Final = {
     StopReason.END: "end_turn",
@@ -38,7 +39,7 @@ class AnthropicWriter(EventWriter):
     """A stream of Messages events."""
 
     def __init__(self, request: Request, answer_id: str, created: int) -> None:
-        super().__init__(request, answer_id, created, thoughts=_thoughts(request))
+        super().__init__(request, answer_id, created, thoughts=request.reasoning.shown)
 
     def _opening(self) -> bytes:
         return opening(self._answer_id, self._request.model, self._created)
@@ -84,15 +85,11 @@ def write_events(request: Request, answer_id: str, created: int) -> AnthropicWri
 
 def write_answer(events: Iterable[Event], request: Request, answer_id: str, created: int) -> bytes:
     """Neutral events as a whole message."""
-    answer = Collector(events, request, answer_id, thoughts=_thoughts(request))
+    answer = Collector(events, request, answer_id, thoughts=request.reasoning.shown)
     blocks = [_whole(block, answer_id) for block in answer.blocks]
     reason, sequence = _REASONS[answer.stop.reason], answer.stop.sequence
     usage = _NO_USAGE | _usage(answer.counts)
     return encode(_message(answer_id, request.model, blocks, reason, sequence, usage))
-
-
-def _thoughts(request: Request) -> bool:
-    return request.reasoning.on is True
 
 
 def _message(
@@ -133,7 +130,7 @@ def _whole(block: Block, answer_id: str) -> dict[str, Any]:
 
 
 def _signature(answer_id: str, block: Block) -> str:
-    return f"{OURS}_{answer_id}_{block.number}"
+    return f"{SIGNATURE}_{answer_id}_{block.number}"
 
 
 def _usage(counts: Counts) -> dict[str, int]:

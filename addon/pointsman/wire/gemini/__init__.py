@@ -29,7 +29,7 @@ from pointsman.wire.gemini.rules import adapt, ineligible, remedy
 from pointsman.wire.gemini.signatures import disown
 from pointsman.wire.gemini.spelling import spelled
 from pointsman.wire.gemini.stream import StreamTransform
-from pointsman.wire.json_spans import Body
+from pointsman.wire.json_spans import Body, encode
 from pointsman.wire.loose import as_dict
 
 __all__ = [

@@ -20,6 +20,8 @@ from pointsman.wire.openai.models import model_card, model_list, models_asked
 from pointsman.wire.openai_responses.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.openai_responses.asked import set_parameters
 from pointsman.wire.openai_responses.disowning import disown
+from pointsman.wire.openai_responses.events_reader import read_answer, read_events
+from pointsman.wire.openai_responses.events_writer import opening, rejoin, write_answer, write_events
 from pointsman.wire.openai_responses.facts import LOGPROBS, read_facts
 from pointsman.wire.openai_responses.history import strip
 from pointsman.wire.openai_responses.remedy import remedy
@@ -55,10 +57,14 @@ __all__ = [
     "model_list",
     "models_asked",
     "observe_body",
+    "opening",
     "outline",
+    "read_answer",
+    "read_events",
     "read_facts",
     "read_request",
     "recognise",
+    "rejoin",
     "remedy",
     "rewrite_body",
     "set_model",
@@ -67,7 +73,9 @@ __all__ = [
     "strip",
     "unrepeatable",
     "untranslatable",
+    "write_answer",
     "write_count",
+    "write_events",
     "write_request",
 ]
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-NAME: Final = b"pointsman"
-"""What stands in all of these, for a look before anything is parsed."""
+OURS: Final = "pointsman"
+"""What stands in all of these."""
 
-SIGNATURE: Final = "pointsman"
+NAME: Final = OURS.encode()
+"""For a look before anything is parsed."""
+
+SIGNATURE: Final = OURS
 """How signatures of thinking blocks and thought signatures begin."""
 
 REASONING_ID: Final = "rs_pointsman_"

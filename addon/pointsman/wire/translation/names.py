@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from pointsman.wire.free_text import MEMBER
 from pointsman.wire.neutral import CallPart, Request, Tool
+from pointsman.wire.translation.free_text import MEMBER
 
 CUSTOM_INPUT: Final = MEMBER
 """The one argument of the function that stands for a custom tool: its free text."""

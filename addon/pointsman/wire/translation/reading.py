@@ -12,8 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from pointsman.wire import neutral
-from pointsman.wire.failures import holds_failure, read_failure
-from pointsman.wire.frames import Done, Frame, Frames
 from pointsman.wire.neutral import (
     CallStart,
     Counts,
@@ -27,6 +25,8 @@ from pointsman.wire.neutral import (
     Text,
     Thinking,
 )
+from pointsman.wire.translation.failures import holds_failure, read_failure
+from pointsman.wire.translation.frames import Done, Frame, Frames
 
 _CONTENT = (Text, Refusal, Thinking, CallStart)
 

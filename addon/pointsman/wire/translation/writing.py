@@ -4,8 +4,8 @@ Texts, thoughts and calls become blocks, one after another, since most APIs know
 that is not finished is written as it comes, and those behind it wait. A text is finished when anything else
 follows, a call when its arguments are whole JSON; at the latest all are at the answer's end.
 
-What a writer makes is what its provider would send: nothing in it tells of another format but the ids, which
-begin with the provider's prefix and "pointsman". They are made of the answer's id and numbers, so the same
+What a writer makes is what its provider would send: nothing in it tells of another format but ids and
+signatures, by which they are known again (`made`). They are made of the answer's id and numbers, so the same
 events give the same bytes.
 """
 
@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pointsman.wire.free_text import Arguments, arguments
 from pointsman.wire.neutral import (
     CallArguments,
     CallPart,
@@ -34,10 +33,9 @@ from pointsman.wire.neutral import (
     Text,
     Thinking,
 )
-from pointsman.wire.reading import merged
-
-OURS: Final = "pointsman"
-"""Stands in every id and signature that a writer makes up."""
+from pointsman.wire.translation.free_text import Arguments, arguments
+from pointsman.wire.translation.made import OURS
+from pointsman.wire.translation.reading import merged
 
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what all APIs take back as the id of a call
 
@@ -46,12 +44,13 @@ Kind = Literal["text", "refusal", "thinking", "call"]
 
 @dataclass(slots=True)
 class Block:
-    """A piece of an answer of one kind; `number` is its place. `id`, `name` and `custom` are a call's."""
+    """A piece of an answer; `number` is its place. `id`, `name`, `namespace`, `custom`: a call's."""
 
     kind: Kind
     number: int
     id: str = ""
     name: str = ""
+    namespace: str = ""
     custom: bool = False
     arguments: Arguments | None = None
     waiting: list[str] = field(default_factory=list)
@@ -81,7 +80,7 @@ class EventWriter(ABC):
         self._answer_id = answer_id
         self._created = created  # unix seconds
         self._thoughts = thoughts  # whether the client is shown them
-        self._custom = {tool.name for tool in request.tools if tool.custom}
+        self._custom = {(tool.namespace, tool.name) for tool in request.tools if tool.custom}
         parts = (part for message in request.messages for part in message.parts)
         self._ids = {part.id for part in parts if isinstance(part, CallPart)}  # calls that have been
         self._begun = False
@@ -175,12 +174,13 @@ class EventWriter(ABC):
         yield from self._put(self._open[-1], text)
 
     def _call(self, event: CallStart) -> Iterator[bytes]:
-        wanted = event.name in self._custom
+        wanted = (event.namespace, event.name) in self._custom
         block = Block(
             "call",
             self._made,
             id=self._call_id(event),
             name=event.name,
+            namespace=event.namespace,
             custom=wanted,
             arguments=arguments(custom=event.custom, wanted=wanted),
         )
