@@ -166,6 +166,7 @@ class Request:
     json: JsonAnswer | None = None
     stream: bool = False
     stream_usage: bool = True  # whether the client gets counts in a stream
+    stream_array: bool = False  # a stream is one JSON array, Google's way without alt=sse
     cache_key: str = ""  # the same for all requests of a conversation, and nobody's name
     refused: tuple[str, ...] = ()
     """What only the API it was said in can do, in words: no translation may serve this request."""

@@ -66,6 +66,11 @@ class Translation:
         """The first content, or a refusal, was seen."""
         return self._reader.begun
 
+    @property
+    def content_type(self) -> str:
+        """Of the client's stream."""
+        return self._writer.content_type
+
     def begin(self) -> bytes:
         """What the client's stream starts with, to be sent before anything has come; once."""
         return self._writer.begin()

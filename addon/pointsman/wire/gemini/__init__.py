@@ -18,6 +18,8 @@ from pointsman.wire.gemini.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.gemini.array import ArrayTransform
 from pointsman.wire.gemini.asked import set_parameters
 from pointsman.wire.gemini.errors import error_body, error_message
+from pointsman.wire.gemini.events_reader import read_answer, read_events
+from pointsman.wire.gemini.events_writer import opening, rejoin, write_answer, write_events
 from pointsman.wire.gemini.facts import GeminiFacts, inner_request, modalities, read_facts
 from pointsman.wire.gemini.history import strip
 from pointsman.wire.gemini.models import model_card, model_list, models_asked
@@ -59,10 +61,14 @@ __all__ = [
     "model_list",
     "models_asked",
     "observe_body",
+    "opening",
     "outline",
+    "read_answer",
+    "read_events",
     "read_facts",
     "read_request",
     "recognise",
+    "rejoin",
     "remedy",
     "rewrite_body",
     "set_model",
@@ -71,7 +77,9 @@ __all__ = [
     "strip",
     "unrepeatable",
     "untranslatable",
+    "write_answer",
     "write_count",
+    "write_events",
     "write_request",
 ]
 

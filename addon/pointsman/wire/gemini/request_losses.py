@@ -24,7 +24,6 @@ READING: Final = Reading(
         "responseModalities": "only text is translated",
         "responseMimeType": "only text and JSON are translated",
         "logprobs": "other APIs do not tell probabilities",
-        "alt": "a stream is translated as server-sent events only",
         "tools[]": "only Google has this tool",
         "parts[]": "only Google knows what this part is",
         "files": "the file is kept at Google",

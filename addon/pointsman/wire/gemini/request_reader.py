@@ -43,8 +43,6 @@ def read_request(body: Body, path: str, headers: Mapping[str, str]) -> Request:
     notes.lose_members((name for name, value in members.items() if value is not None), _READ)
     notes.lose_members((name for name, value in config.items() if value is not None), _CONFIG)
     _refuse(members, config, notes)
-    if asked is not None and asked.array:
-        notes.refuse("alt")
     contents = Contents(notes)
     contents.read(members.get("contents"))
     tools = tuple(_tools(members.get("tools"), notes))
@@ -66,6 +64,7 @@ def read_request(body: Body, path: str, headers: Mapping[str, str]) -> Request:
         reasoning=_reasoning(as_dict(config.get("thinkingConfig"))),
         json=_json(config),
         stream=asked is not None and asked.streams,
+        stream_array=asked is not None and asked.array,
         refused=tuple(notes.refusals),
         losses=tuple(notes.losses),
     )

@@ -70,8 +70,10 @@ class EventWriter(ABC):
     """Neutral events in, bytes of one API's stream out.
 
     `begin` gives what such a stream starts with, once, so that it can be sent before there is an answer;
-    `fail` ends the stream with an error that fits what was written.
+    `fail` ends the stream with an error that fits what was written. `content_type` is that of the stream.
     """
+
+    content_type = "text/event-stream; charset=utf-8"
 
     def __init__(self, request: Request, answer_id: str, created: int, *, thoughts: bool) -> None:
         self.counts = Counts()
@@ -116,7 +118,8 @@ class EventWriter(ABC):
         yield self.begin()
 
     @abstractmethod
-    def _opening(self) -> bytes: ...
+    def _opening(self) -> bytes:
+        """What `begin` gives."""
 
     @abstractmethod
     def _start(self, block: Block) -> bytes:
