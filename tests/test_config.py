@@ -11,6 +11,7 @@ from pointsman import config, config_models
 from pointsman.catalogue import Catalogue
 from pointsman.config import File
 from pointsman.config_providers import read_providers
+from pointsman.config_routers import read_routers
 from pointsman.config_routes import Route
 from pointsman.errors import ConfigError
 from pointsman.options import SCALARS
@@ -50,7 +51,8 @@ def facts(
 
 
 def test_no_file_and_an_empty_one_say_nothing(tmp_path: Path) -> None:
-    nothing = File({}, {}, (), CATALOGUE.with_providers(read_providers(None)))
+    catalogue = CATALOGUE.with_providers(read_providers(None))
+    nothing = File({}, {}, (), catalogue, read_routers(None, catalogue))
     assert config.read(None, RULES, CATALOGUE) == nothing
     for text in ("", "\n", "# nothing\n", "---\n"):
         assert read(tmp_path, text) == nothing
@@ -309,7 +311,7 @@ MISTAKES = [
         "routes: [{strategy: random}]",
         "1",
         "routes[1].strategy",
-        "must be cluster, fixed or passthrough, not 'random'",
+        "must be cluster, fixed, classified or passthrough, not 'random'",
     ),
     (
         "routes: [{surface: antropic}]",
@@ -333,7 +335,12 @@ MISTAKES = [
         "the glob over requested models is called requested",
     ),
     ("routes:\n  - name: a\n    strategy: fixed", "3", "routes[1].strategy", "needs a model to serve"),
-    ("routes: [{strategy: passthrough, model: claude-opus-5}]", "1", "routes[1].strategy", "takes no model"),
+    (
+        "routes: [{strategy: passthrough, model: claude-opus-5}]",
+        "1",
+        "routes[1].model",
+        "only goes with strategy fixed, not passthrough",
+    ),
     (
         "routes: [{strategy: fixed, model: claude-opus-55}]",
         "1",

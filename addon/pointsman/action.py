@@ -80,7 +80,7 @@ class Action:
         host = self.request.pretty_host
         self.plan = plan = engine.pipeline.plan(facts, credential, asked, surface.ineligible, host)
         vector, embed_ms = None, None
-        if plan.settled is None:
+        if plan.needs_vector:
             before = time.perf_counter()
             vector = await embed(plan.text)
             embed_ms = (time.perf_counter() - before) * 1000

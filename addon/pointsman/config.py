@@ -17,12 +17,13 @@ from pointsman.catalogue import Catalogue
 from pointsman.checks import Places, Rule, Text
 from pointsman.config_models import read_models
 from pointsman.config_providers import read_providers
+from pointsman.config_routers import read_routers
 from pointsman.config_routes import Route, read_routes, shadowed
 from pointsman.errors import ConfigError
 from pointsman.surface import surfaces
 from pointsman.yaml_nodes import Value, suggestion
 
-SECTIONS = ("hosts", "providers", "models", "routes")
+SECTIONS = ("hosts", "providers", "models", "routes", "routers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class File:
     hosts: Mapping[str, tuple[str, ...]]
     routes: tuple[Route, ...]
     catalogue: Catalogue
+    routers: Mapping[str, Route]
     warnings: tuple[str, ...] = ()
 
 
@@ -57,6 +59,7 @@ def read(
         hosts=_hosts(fields["hosts"]) if "hosts" in fields else {},
         routes=routes,
         catalogue=catalogue,
+        routers=read_routers(fields.get("routers"), catalogue),
         warnings=shadowed(routes, path),
     )
 

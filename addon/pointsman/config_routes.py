@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from pointsman.catalogue import Catalogue, merged, spellings
-from pointsman.checks import Flag, Number, Rule, Text, Word
+from pointsman.checks import Flag, Number, Rule, Text, Word, listed
+from pointsman.config_documents import read_tiers
 from pointsman.config_models import known_model
 from pointsman.scoring.knobs import (
     MAX_EXPECTED_OUTPUT_TOKENS,
@@ -20,11 +21,12 @@ from pointsman.scoring.knobs import (
     SUM_SLACK,
     Overrides,
 )
+from pointsman.scoring.tiers import Document
 from pointsman.surface import surfaces
 from pointsman.values import EMPTY, Facts, Model, TurnKind
 from pointsman.yaml_nodes import Value, suggestion
 
-STRATEGIES: Final = ("cluster", "fixed", "passthrough")
+STRATEGIES: Final = ("cluster", "fixed", "classified", "passthrough")
 _WORKING: Final = frozenset({TurnKind.MAIN, TurnKind.SUBAGENT})
 _BACKGROUND: Final = frozenset(TurnKind) - _WORKING
 TURNS: Final[Mapping[str, frozenset[TurnKind]]] = MappingProxyType(
@@ -43,14 +45,26 @@ TIER: Final = Number(1, 4, whole=True)
 RATIO: Final = Number(0, 1000)
 ROUTE_KEYS: Final = (
     "name", "surface", "requested", "turn", "strategy", "candidates", "model",
-    "knobs", "max_price_ratio", "min_quality_tier",
+    "document", "knobs", "max_price_ratio", "min_quality_tier",
 )  # fmt: skip
-_ONLY_CLUSTER: Final = ("candidates", "knobs", "max_price_ratio", "min_quality_tier")
+# Which strategies a key says something to.
+_FOR: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
+    "candidates": ("cluster",),
+    "knobs": ("cluster",),
+    "model": ("fixed",),
+    "document": ("classified",),
+    "max_price_ratio": ("cluster", "classified"),
+    "min_quality_tier": ("cluster", "classified"),
+})  # fmt: skip
+_NEEDS: Final = MappingProxyType({"fixed": "model", "classified": "document"})
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which actions it is for, and how their model is picked. The first route that matches counts."""
+    """Which actions it is for, and how their model is picked. The first route that matches counts.
+
+    A `virtual` one is a name that clients ask for as their model, and takes all that ask for it.
+    """
 
     name: str
     surface: str = "*"
@@ -65,6 +79,11 @@ class Route:
     min_quality_tier: int | None = None
     models: Mapping[str, Model] = dataclasses.field(default_factory=lambda: EMPTY, compare=False)
     """What it names, by the name of the row; bindings are those that it says, if it does."""
+    virtual: bool = False
+    document: Document | None = None  # strategy classified
+    tiers: Mapping[str, Model] = dataclasses.field(default_factory=lambda: EMPTY, compare=False)
+    """The models of the document's tiers, by the tiers' ids; what a tier asks for is on the bindings."""
+    against: Model | None = None  # whose price the ratio is of; None: the requested model's
 
     def matches(self, facts: Facts) -> bool:
         names = spellings(facts.requested_model)
@@ -104,18 +123,23 @@ def _route(value: Value, name: str, catalogue: Catalogue) -> Route:
         fields["model"].fail("is for strategy fixed; the glob over requested models is called requested")
     route = Route(name)
     for key, field in fields.items():
-        route = replace(route, **_route_field(key, field, catalogue))
-    if (route.strategy == "fixed") != ("model" in fields):
-        fields["strategy"].fail(
-            "needs a model to serve" if route.strategy == "fixed" else "takes no model, but candidates"
-        )
-    for key in _ONLY_CLUSTER:
-        if key in fields and route.strategy != "cluster":
-            fields[key].fail(f"only goes with strategy cluster, not {route.strategy}")
+        route = replace(route, **read_field(key, field, catalogue))
+    say_what_is_missing(route, fields, value)
     return route
 
 
-def _route_field(key: str, field: Value, catalogue: Catalogue) -> dict[str, Any]:
+def say_what_is_missing(route: Route, fields: Mapping[str, Value], value: Value) -> None:
+    """Raises ConfigError where what is said does not go with the strategy, or too little is said for it."""
+    needed = _NEEDS.get(route.strategy)
+    if needed and needed not in fields:
+        what = "a model to serve" if needed == "model" else "a document with its tiers"
+        fields.get("strategy", value).fail(f"needs {what}")
+    for key, strategies in _FOR.items():
+        if key in fields and route.strategy not in strategies:
+            fields[key].fail(f"only goes with strategy {listed(strategies)}, not {route.strategy}")
+
+
+def read_field(key: str, field: Value, catalogue: Catalogue) -> dict[str, Any]:
     match key:
         case "name":
             return {key: field.read(Text(empty=False))}
@@ -134,6 +158,9 @@ def _route_field(key: str, field: Value, catalogue: Catalogue) -> dict[str, Any]
         case "model":
             name = field.read(Text(empty=False))
             return {key: name, "models": merged([known_model(field, name, catalogue)])}
+        case "document":
+            tiers = read_tiers(field, catalogue)
+            return {key: tiers.document, "tiers": tiers.models}
         case "knobs":
             return {key: _knobs(field)}
         case "max_price_ratio":

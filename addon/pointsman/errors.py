@@ -44,6 +44,7 @@ class ConfigError(PointsmanError):
         place = f"{file}:{line}" if file and line else file
         prefix = ": ".join(part for part in (place, key) if part)
         super().__init__(f"{prefix}: {message}" if prefix else message)
+        self.problem = message
         self.file = file
         self.line = line
         self.key = key

@@ -179,6 +179,7 @@ class Settings:
     cache_mb: int
     hosts: Mapping[str, tuple[tuple[str, int], ...]]  # (host, port) of each surface
     routes: tuple[Route, ...]
+    routers: Mapping[str, Route]  # virtual models, by name in small letters
     catalogue: Catalogue
     available: frozenset[str]  # names of the providers that have an address and their key
     warnings: tuple[str, ...]  # what is allowed but may not be meant
@@ -246,6 +247,7 @@ def build(opts: Any, environ: Mapping[str, str] | None = None) -> Settings:
         **values,
         hosts=config.all_hosts(file.hosts, given),
         routes=file.routes,
+        routers=file.routers,
         catalogue=file.catalogue,
         available=frozenset(name for name, why in lacking.items() if not why),
         warnings=file.warnings + _unreachable(file.routes, lacking) + _warnings(values),

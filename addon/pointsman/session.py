@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from cachetools import Cache, TTLCache
 
@@ -61,6 +62,7 @@ class Sessions:
         self._live: TTLCache[str, Session] = TTLCache(limit, ttl_s, timer=clock)
         self._lacking: TTLCache[tuple[str, str], bool] = TTLCache(limit, ttl_s, timer=clock)
         self._answers: TTLCache[tuple[str, str], str] = TTLCache(limit, ttl_s, timer=clock)
+        self._judged: TTLCache[str, dict[str, Any]] = TTLCache(limit, ttl_s, timer=clock)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -77,6 +79,7 @@ class Sessions:
         others._live.update(self.items())
         others._lacking.update(self._lacking.items())
         others._answers.update(self._answers.items())
+        others._judged.update(self._judged.items())
         return others
 
     def get(self, key: str) -> Session | None:
@@ -89,6 +92,8 @@ class Sessions:
 
     def served(self, key: str, model: str, requested: str = "") -> None:
         """`model` has answered an action of this conversation for which `requested` was asked."""
+        if key in self._judged:
+            self._judged[key] = self._judged[key]
         known = self._live.get(key)
         self._live[key] = Session(model, self._clock(), known.refused if known else frozenset(), requested)
 
@@ -105,6 +110,14 @@ class Sessions:
     def after(self, account: str, answer: str) -> str | None:
         """The key of the conversation in which an answer was given; None if that is not known."""
         return _peek(self._answers, (account, answer))
+
+    def judged(self, key: str, router: str, verdict: Any) -> None:
+        """What was said to `router` of this conversation's task; remembered for as long as it goes on."""
+        self._judged[key] = (_peek(self._judged, key) or {}) | {router: verdict}
+
+    def verdict(self, key: str, router: str) -> Any:
+        """What was said of the conversation's task; None if nobody was asked yet."""
+        return (_peek(self._judged, key) or {}).get(router)
 
     def lacks(self, account: str, what: str) -> bool:
         """Has a provider refused this account a model, or a parameter, not long ago?"""

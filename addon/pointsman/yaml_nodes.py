@@ -20,6 +20,7 @@ from pointsman.checks import Rule
 from pointsman.errors import ConfigError
 
 _NULL = "tag:yaml.org,2002:null"
+NOTHING = ScalarNode(_NULL, "")  # stands for a document that has no nodes
 _ENDLESS = (float("inf"), float("-inf"))
 
 
@@ -53,6 +54,10 @@ class Value:
     @property
     def is_scalar(self) -> bool:
         return isinstance(self.node, ScalarNode)
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.node, MappingNode)
 
     @property
     def text(self) -> str:
