@@ -117,7 +117,7 @@ def test_whole_answers_have_begun_too() -> None:
 )
 def test_an_error_follows_what_was_sent(surface: str, error: dict[str, Any], changes: Changes) -> None:
     data = load(surface, "text")
-    for cut in range(len(data)):
+    for cut in range(0, len(data), 3):
         machine = transform(surface, changes)
         sent = b"".join(machine.feed(data[:cut]))
         out = sent + machine.fail(529, "Busy.")
@@ -151,7 +151,7 @@ def test_a_response_that_never_began_fails_too() -> None:
 @pytest.mark.parametrize("changes", [NO_CHANGES, MARKED], ids=["observed", "marked"])
 def test_an_array_ends_with_the_error(changes: Changes) -> None:
     data = (STREAMS / "gemini" / "text.json").read_bytes()
-    for cut in range(len(data) - 1):
+    for cut in range(0, len(data) - 1, 3):
         machine = gemini.ArrayTransform(changes)
         sent = b"".join(machine.feed(data[:cut]))
         error = machine.fail(503, "Busy.")
@@ -179,7 +179,7 @@ def test_a_stream_rejoins_the_same_in_any_split(surface: str, path: Path) -> Non
     data = path.read_bytes()
     whole = rejoined(surface, [data])
     assert rejoined(surface, [data[at : at + 1] for at in range(len(data))]) == whole
-    for cut in range(0, len(data), 7):
+    for cut in range(0, len(data), 31):
         assert rejoined(surface, [data[:cut], data[cut:]]) == whole
 
 

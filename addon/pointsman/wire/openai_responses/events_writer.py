@@ -35,13 +35,18 @@ class ResponsesWriter(EventWriter):
         super().__init__(request, answer_id, created, thoughts=request.reasoning.shown)
         self._number = 0
         self._output: list[Json] = []
+        self._refused = False
 
     def _opening(self) -> bytes:
         response = self._response("in_progress", [])
         return self._event("created", response=response) + self._event("in_progress", response=response)
 
+    def _status(self) -> tuple[str, str | None]:
+        return _status(self.stop.reason, refused=self._refused)
+
     def _start(self, block: Block) -> bytes:
-        item = item_of(block, self._answer_id)
+        self._refused = self._refused or block.kind == "refusal"
+        item = item_of(block, self._answer_id, "in_progress")
         added = self._event("output_item.added", output_index=block.number, item=item)
         if block.kind == "call":
             return added
@@ -64,7 +69,8 @@ class ResponsesWriter(EventWriter):
         return self._event("output_text.delta", **place, delta=fragment, logprobs=[])
 
     def _finish(self, block: Block) -> bytes:
-        text, item = block.text, item_of(block, self._answer_id, done=True)
+        # A block that is open at the end of an answer that was cut, was cut itself.
+        text, item = block.text, item_of(block, self._answer_id, self._status()[0])
         self._output.append(item)
         if block.kind == "call":
             done = self._call_done(block, text)
@@ -87,7 +93,7 @@ class ResponsesWriter(EventWriter):
         return self._event("function_call_arguments.done", **place, name=block.name, arguments=text)
 
     def _end(self) -> bytes:
-        status, why = _status(self.stop.reason, self._output)
+        status, why = self._status()
         response = self._response(status, self._output, counts=self.counts, incomplete=why)
         return self._event(status, response=response)
 
@@ -127,8 +133,11 @@ def write_events(request: Request, answer_id: str, created: int) -> ResponsesWri
 def write_answer(events: Iterable[Event], request: Request, answer_id: str, created: int) -> bytes:
     """Neutral events as a whole response."""
     answer = Collector(events, request, answer_id, thoughts=request.reasoning.shown)
-    output = [item_of(block, answer_id, done=True) for block in answer.blocks]
-    status, why = _status(answer.stop.reason, output)
+    output = [item_of(block, answer_id, "completed") for block in answer.blocks]
+    refused = any(block.kind == "refusal" for block in answer.blocks)
+    status, why = _status(answer.stop.reason, refused=refused)
+    if output and "status" in output[-1]:
+        output[-1]["status"] = status
     counts = answer.counts
     return encode(
         response_of(request, answer_id, created, status, output, counts=counts, incomplete=why)
@@ -179,16 +188,12 @@ def response_of(
     }
 
 
-def _status(reason: StopReason, output: list[Json]) -> tuple[str, str | None]:
+def _status(reason: StopReason, *, refused: bool) -> tuple[str, str | None]:
     """The response's status, and why it is incomplete. One that says that it declines is complete."""
     why = _INCOMPLETE.get(reason)
-    if reason is StopReason.REFUSAL and not any(map(_declines, output)):
+    if reason is StopReason.REFUSAL and not refused:
         why = "content_filter"
     return ("completed" if why is None else "incomplete"), why
-
-
-def _declines(item: Json) -> bool:
-    return any(part["type"] == "refusal" for part in item.get("content") or ())
 
 
 def _usage(counts: Counts) -> Json:
@@ -210,10 +215,10 @@ def item_id(block: Block, answer_id: str) -> str:
     return id_of(prefix, answer_id, block.number)
 
 
-def item_of(block: Block, answer_id: str, *, done: bool = False) -> Json:
-    """The item that a block is, with what was said by now if it is `done`, else empty."""
+def item_of(block: Block, answer_id: str, status: str) -> Json:
+    """The item that a block is: empty while it is in progress, else with all that was said."""
+    done = status != "in_progress"
     text = block.text if done else ""
-    status = "completed" if done else "in_progress"
     made: Json = {"id": item_id(block, answer_id)}
     if block.kind == "thinking":
         return made | {"type": "reasoning", "summary": [_summary(text)] if done else []}
