@@ -50,6 +50,19 @@ class ConfigError(PointsmanError):
         self.key = key
 
 
+class UpstreamError(PointsmanError):
+    """A provider that Pointsman itself asked gave no answer, or none that is one; has no secret in it.
+
+    `kind` is timeout, network, status (the provider refused), answer (it is not understood) or key (there is
+    none, so nobody was asked); `status` the HTTP status, if there was one.
+    """
+
+    def __init__(self, message: str, *, kind: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+
+
 class StoreError(PointsmanError):
     """The database cannot be opened, migrated, or written."""
 

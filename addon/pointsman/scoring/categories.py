@@ -43,7 +43,6 @@ class Why(StrEnum):
     ERROR = "error"
     EMPTY = "empty"  # the classifier said nothing
     UNPARSED = "unparsed"
-    NO_TASK = "no task"  # the user said nothing
 
 
 def instructions(categories: Iterable[str], descriptions: Mapping[str, str]) -> str:
