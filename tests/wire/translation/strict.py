@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pointsman.surface import Translating, surfaces, translates
 from provider.anthropic import betas, rules, structure, thinking
 from provider.gemini import checks
 from provider.openai import chat_rules, items, parameters, responses_rules
@@ -56,3 +57,9 @@ MODELS: Mapping[str, tuple[str, ...]] = {
     "openai_responses": ("gpt-4.1", "gpt-5", "gpt-5.4", "gpt-6.1-sol"),
     "gemini": ("gemini-2.5-pro", "gemini-3.5-flash", "gemini-3.8-flash"),
 }
+
+
+def writer(name: str) -> Translating:
+    surface = surfaces()[name]
+    assert translates(surface)
+    return surface

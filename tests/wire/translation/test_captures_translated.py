@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from pointsman.catalogue import Catalogue
-from pointsman.surface import Surface, Translating, surfaces, translates
+from pointsman.surface import Surface, surfaces, translates
 from pointsman.wire import translate_request
 from pointsman.wire.json_spans import Body, encode
 from pointsman.wire.neutral import Request, Target
-from wire.translation.strict import CHECKS, MODELS
+from wire.translation.strict import CHECKS, MODELS, writer
 
 CAPTURES = Path(__file__).resolve().parents[4] / "shared" / "captures"
 # What cannot be said elsewhere: conversations that the provider keeps.
@@ -44,12 +44,6 @@ def _read(entry: Any) -> tuple[Surface, Request] | None:
 
 ENTRIES = list(_entries())
 TARGETS = [name for name, surface in surfaces().items() if translates(surface)]
-
-
-def writer(name: str) -> Translating:
-    surface = surfaces()[name]
-    assert translates(surface)
-    return surface
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -120,7 +120,8 @@ def _choice(
     if given(config, "retrievalConfig") is not None:
         notes.lose("retrievalConfig")
     calling = as_dict(given(config, "functionCallingConfig"))
-    mode = _MODES.get(str(calling.get("mode")).upper())
+    word = as_text(calling.get("mode"))
+    mode = _MODES.get(word.upper()) if word else None
     if mode is None:
         return tools, None
     allowed = as_list(given(calling, "allowedFunctionNames"))
