@@ -35,7 +35,8 @@ READING: Final = Reading(
     says=frozenset({
         "instructions in the middle", "thinking", "separate texts", "images in results", "documents",
         "documents by address", "images by address", "failed results", "strict tools", "parallel_calls",
-        "top_k", "stop", "strict answers", "prefill", "cache_key", "order of texts and calls",
+        "top_k", "stop", "many stop sequences", "strict answers", "prefill", "cache_key",
+        "order of texts and calls", "bounds in answers", "sampling while thinking", "keywords in schemas",
     }),
 )  # fmt: skip
 

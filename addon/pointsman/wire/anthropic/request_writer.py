@@ -33,9 +33,10 @@ from pointsman.wire.translation.conversation import (
     says_something,
     settled,
 )
+from pointsman.wire.translation.features import documents, features
 from pointsman.wire.translation.losses import Notes
 from pointsman.wire.translation.names import NameRule, Names, fitting_id, names_for
-from pointsman.wire.translation.schemas import closed, of_object
+from pointsman.wire.translation.schemas import closed, is_bounded, of_object
 from pointsman.wire.translation.values import (
     BUDGET_OF,
     Content,
@@ -55,7 +56,6 @@ _ID_LIMIT: Final = 64
 _LEAST_BUDGET: Final = 1024  # the API's own lower bound
 _CACHED: Final = {"type": "ephemeral"}
 _CACHED_MESSAGES: Final = 2
-_NO_WORDS: Final = ("presence_penalty", "frequency_penalty", "seed", "verbosity", "cache_key")
 
 type Json = dict[str, Any]
 
@@ -68,7 +68,7 @@ def authorize(secret: str) -> dict[str, str]:
 def untranslatable(request: Request, target: Target) -> str:
     """Why this API cannot say the request, in words; "" if it can."""
     notes = Notes(WRITING)
-    for document in _documents(request):
+    for document in documents(request):
         if not _taken(document):
             notes.refuse("documents", document.media_type)
     return next(iter(notes.refusals), "")
@@ -79,8 +79,8 @@ def write_request(request: Request, target: Target) -> Written:
     notes = Notes(WRITING)
     names = names_for(request, NAME_RULE)
     messages = settled(request, fold=True)
-    _note(request, notes)
-    told = _told(request, target, notes)
+    notes.lose_all(features(request))
+    told = _told(request, target)
     body: Json = {"model": target.model, "max_tokens": most_tokens(request, target) or target.max_tokens}
     if system := [text for text in (*request.system, *told) if says_something(text)]:
         body["system"] = [{"type": "text", "text": text} for text in system]
@@ -99,18 +99,6 @@ def write_request(request: Request, target: Target) -> Written:
     if "no_cache_control" not in target.quirks:
         _mark(body)
     return Written(_PATH, body | dict(target.extra), tuple(notes.losses))
-
-
-def _note(request: Request, notes: Notes) -> None:
-    for name in _NO_WORDS:
-        if getattr(request, name) not in (None, ""):
-            notes.lose(name)
-    if any(tool.custom for tool in request.tools):
-        notes.lose("custom tools")
-    if any(tool.strict for tool in request.tools):
-        notes.lose("strict tools")
-    if any(message.role == "system" for message in request.messages):
-        notes.lose("instructions in the middle")
 
 
 # --- the conversation ---------------------------------------------------------------------
@@ -156,13 +144,6 @@ def _block(part: Content) -> Json:
     if isinstance(part, ImagePart):
         return {"type": "image", "source": source}
     return {"type": "document", "source": source} | ({"title": part.name} if part.name else {})
-
-
-def _documents(request: Request) -> Iterator[DocumentPart]:
-    for message in request.messages:
-        for part in message.parts:
-            inner = part.parts if isinstance(part, ResultPart) else (part,)
-            yield from (each for each in inner if isinstance(each, DocumentPart))
 
 
 def _taken(document: DocumentPart) -> bool:
@@ -229,12 +210,11 @@ def _thinking(
     return {"thinking": {"type": "adaptive", **shown}} | ({"output_config": {"effort": word}} if said else {})
 
 
-def _told(request: Request, target: Target, notes: Notes) -> tuple[str, ...]:
+def _told(request: Request, target: Target) -> tuple[str, ...]:
+    """JSON without a schema is nothing that this API could be asked for."""
     if request.json is None:
         return ()
-    if request.json.schema is None:
-        notes.lose("json without a schema")
-    elif "no_output_format" not in target.quirks:
+    if request.json.schema is not None and "no_output_format" not in target.quirks:
         return ()
     return (json_instruction(request.json),)
 
@@ -243,10 +223,9 @@ def _format(request: Request, target: Target, config: Json, notes: Notes) -> Jso
     schema = request.json.schema if request.json else None
     if schema is None or "no_output_format" in target.quirks:
         return {}
-    shut = closed(schema)
-    if shut != schema:
+    if is_bounded(schema):
         notes.lose("bounds in answers")
-    return {"output_config": {**config, "format": {"type": "json_schema", "schema": shut}}}
+    return {"output_config": {**config, "format": {"type": "json_schema", "schema": closed(schema)}}}
 
 
 def _sampling(request: Request, body: Json, notes: Notes) -> Json:
@@ -257,7 +236,6 @@ def _sampling(request: Request, body: Json, notes: Notes) -> Json:
             notes.lose("sampling while thinking")
         return {}
     if given.get("temperature", 0) > 1:
-        notes.lose("temperature above 1")
         given["temperature"] = 1
     return given
 

@@ -35,6 +35,7 @@ READING: Final = Reading(
         "stop", "many stop sequences", "json without a schema", "strict answers", "prefill",
         "order of texts and calls", "temperature above 1", "sampling while thinking",
         "thinking with a forced tool", "bounds in answers",
+        "keywords in schemas",
     }),
 )  # fmt: skip
 

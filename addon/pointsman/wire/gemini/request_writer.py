@@ -27,6 +27,7 @@ from pointsman.wire.neutral import (
     Written,
 )
 from pointsman.wire.translation.conversation import says_something, settled
+from pointsman.wire.translation.features import features
 from pointsman.wire.translation.losses import Notes
 from pointsman.wire.translation.names import NameRule, Names, names_for
 from pointsman.wire.translation.schemas import for_google, of_object
@@ -45,7 +46,6 @@ _MOST_STOPS: Final = 5
 _DYNAMIC: Final = -1  # a budget that leaves it to the model
 _LEVELS: Final = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM"}
 _MODES: Final = {"auto": "AUTO", "none": "NONE", "any": "ANY", "tool": "ANY"}
-_NO_WORDS: Final = ("verbosity", "cache_key")
 
 type Json = dict[str, Any]
 
@@ -58,11 +58,7 @@ def authorize(secret: str) -> dict[str, str]:
 def untranslatable(request: Request, target: Target) -> str:
     """Why this API cannot say the request, in words; "" if it can."""
     notes = Notes(WRITING)
-    for part in _parts(request):
-        if isinstance(part, ImagePart) and part.url:
-            notes.refuse("images by address")
-        elif isinstance(part, DocumentPart) and part.url:
-            notes.refuse("documents by address")
+    notes.refuse_all(features(request))
     if len(request.stop) > _MOST_STOPS:
         notes.refuse("many stop sequences")
     return next(iter(notes.refusals), "")
@@ -72,7 +68,7 @@ def write_request(request: Request, target: Target) -> Written:
     """The request for `target`; its path goes behind the provider's base URL."""
     notes = Notes(WRITING)
     names = names_for(request, NAME_RULE)
-    _note(request, notes)
+    notes.lose_all(features(request))
     body: Json = {
         "contents": [
             content for message in settled(request, fold=True) for content in _contents(message, names)
@@ -88,23 +84,6 @@ def write_request(request: Request, target: Target) -> Written:
     verb = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
     path = f"/models/{quote(target.model, safe='')}:{verb}"
     return Written(path, body | dict(target.extra), tuple(notes.losses))
-
-
-def _note(request: Request, notes: Notes) -> None:
-    for name in _NO_WORDS:
-        if getattr(request, name) not in (None, ""):
-            notes.lose(name)
-    if request.parallel_calls is False:
-        notes.lose("parallel_calls")
-    if any(tool.strict for tool in request.tools):
-        notes.lose("strict tools")
-
-
-def _parts(request: Request) -> Iterator[Content]:
-    for message in request.messages:
-        for part in message.parts:
-            inner = part.parts if isinstance(part, ResultPart) else (part,)
-            yield from (p for p in inner if isinstance(p, TextPart | ImagePart | DocumentPart))
 
 
 # --- the conversation ---------------------------------------------------------------------
@@ -164,8 +143,6 @@ def _function(tool: Tool, names: Names, notes: Notes) -> Json:
     made: Json = {"name": names.of(tool.namespace, tool.name)}
     if description := description_of(tool):
         made["description"] = description
-    if tool.custom:
-        notes.lose("custom tools")
     schema = custom_schema() if tool.custom else of_object(tool.schema)
     made["parametersJsonSchema"] = for_google(schema)
     if made["parametersJsonSchema"] != schema:

@@ -40,6 +40,7 @@ READING: Final = Reading(
         "stop", "verbosity", "json without a schema", "strict answers", "prefill", "cache_key",
         "temperature above 1", "sampling while thinking", "thinking with a forced tool", "bounds in answers",
         "many stop sequences",
+        "keywords in schemas",
     }),
 )  # fmt: skip
 

@@ -35,7 +35,8 @@ from pointsman.wire.neutral import (
     Written,
 )
 from pointsman.wire.openai_chat.request_losses import WRITING
-from pointsman.wire.translation.conversation import begins_answer, says_something, settled
+from pointsman.wire.translation.conversation import says_something, settled
+from pointsman.wire.translation.features import documents, features
 from pointsman.wire.translation.losses import Notes
 from pointsman.wire.translation.names import NameRule, Names, fitting_id, names_for
 from pointsman.wire.translation.schemas import of_object, qualifies_for_strict
@@ -58,6 +59,7 @@ _PATH: Final = "/chat/completions"
 _ID_LIMIT: Final = 40
 _MOST_STOPS: Final = 4
 _MODES: Final = {"auto": "auto", "none": "none", "any": "required"}
+_EXTRAS: Final = ("top_k", "verbosity")  # quirks that are the names of members too
 _NO_THOUGHT: Final = " "  # Moonshot refuses a call without thinking before it, and an empty one too
 
 type Json = dict[str, Any]
@@ -66,15 +68,12 @@ type Json = dict[str, Any]
 def untranslatable(request: Request, target: Target) -> str:
     """Why this API cannot say the request, in words; "" if it can."""
     notes = Notes(WRITING)
-    for document in _documents(request):
-        if document.url:
-            notes.refuse("documents by address")
-        elif document.media_type != "application/pdf" and as_text_part(document) is None:
+    notes.refuse_all(features(request))
+    for document in documents(request):
+        if not document.url and document.media_type != "application/pdf" and as_text_part(document) is None:
             notes.refuse("documents", document.media_type)
     if len(request.stop) > _MOST_STOPS:
         notes.refuse("many stop sequences")
-    if begins_answer(settled(request, fold=True)):
-        notes.refuse("prefill")
     return next(iter(notes.refusals), "")
 
 
@@ -83,17 +82,18 @@ def write_request(request: Request, target: Target) -> Written:
     notes = Notes(WRITING)
     names = names_for(request, NAME_RULE)
     returns = "reasoning_content" in target.quirks
+    notes.lose_all(features(request) - _not_lost(target))
     told = _told(request, target)
     messages: list[Json] = []
     if system := [text for text in (*request.system, *told) if says_something(text)]:
         messages.append({"role": "system", "content": joined(system)})
     for message in settled(request, fold=True, thinking=returns):
-        messages += _messages(message, names, notes, returns=returns)
+        messages += _messages(message, names, returns=returns)
     body: Json = {"model": target.model, "messages": messages}
     if request.tools:
         body["tools"] = [_tool(tool, names, target, notes) for tool in request.tools]
-        body |= _choice(request, names, target, notes)
-    body |= _plain(request, target, notes)
+        body |= _choice(request, names, target)
+    body |= _plain(request, target)
     body |= _reasoning(request, target)
     body |= _format(request, target, notes)
     if request.stream:
@@ -103,10 +103,20 @@ def write_request(request: Request, target: Target) -> Written:
     return Written(_PATH, body | dict(target.extra), tuple(notes.losses))
 
 
+def _not_lost(target: Target) -> set[str]:
+    """Features that this provider has, by its quirks; `strict` is looked at schema by schema."""
+    kept = {"strict tools", "strict answers", *target.quirks.intersection(_EXTRAS)}
+    if "reasoning_content" in target.quirks:
+        kept.add("thinking")
+    if "no_parallel" not in target.quirks:
+        kept.add("parallel_calls")
+    return kept
+
+
 # --- the conversation ---------------------------------------------------------------------
 
 
-def _messages(message: Message, names: Names, notes: Notes, *, returns: bool) -> Iterator[Json]:
+def _messages(message: Message, names: Names, *, returns: bool) -> Iterator[Json]:
     if message.role == "assistant":
         yield from _assistant(message, names, returns=returns)
         return
@@ -114,8 +124,6 @@ def _messages(message: Message, names: Names, notes: Notes, *, returns: bool) ->
     for part in message.parts:
         if isinstance(part, ResultPart):
             yield _result(part)
-            if part.error:
-                notes.lose("failed results")
             after += _shown(part)
         elif isinstance(part, TextPart | ImagePart | DocumentPart):
             after.append(part)
@@ -178,13 +186,6 @@ def _part(part: Content) -> Json:
     return {"type": "file", "file": file}
 
 
-def _documents(request: Request) -> Iterator[DocumentPart]:
-    for message in request.messages:
-        for part in message.parts:
-            inner = part.parts if isinstance(part, ResultPart) else (part,)
-            yield from (each for each in inner if isinstance(each, DocumentPart))
-
-
 # --- tools --------------------------------------------------------------------------------
 
 
@@ -192,8 +193,6 @@ def _tool(tool: Tool, names: Names, target: Target, notes: Notes) -> Json:
     function: Json = {"name": names.of(tool.namespace, tool.name)}
     if description := description_of(tool):
         function["description"] = description
-    if tool.custom:
-        notes.lose("custom tools")
     function["parameters"] = custom_schema() if tool.custom else of_object(tool.schema)
     if tool.strict is not None and "no_strict" not in target.quirks:
         function["strict"] = tool.strict and qualifies_for_strict(function["parameters"])
@@ -202,22 +201,20 @@ def _tool(tool: Tool, names: Names, target: Target, notes: Notes) -> Json:
     return {"type": "function", "function": function}
 
 
-def _choice(request: Request, names: Names, target: Target, notes: Notes) -> Json:
+def _choice(request: Request, names: Names, target: Target) -> Json:
     made: Json = {}
     if choice := request.choice:
         named = {"type": "function", "function": {"name": names.of(choice.namespace, choice.name)}}
         made["tool_choice"] = named if choice.mode == "tool" else _MODES[choice.mode]
     if request.parallel_calls is not None and "no_parallel" not in target.quirks:
         made["parallel_tool_calls"] = request.parallel_calls
-    elif request.parallel_calls is False:
-        notes.lose("parallel_calls")
     return made
 
 
 # --- how it is to be answered -------------------------------------------------------------
 
 
-def _plain(request: Request, target: Target, notes: Notes) -> Json:
+def _plain(request: Request, target: Target) -> Json:
     made: Json = {}
     limit = most_tokens(request, target)
     made["max_tokens" if "max_tokens" in target.quirks else "max_completion_tokens"] = limit
@@ -225,13 +222,8 @@ def _plain(request: Request, target: Target, notes: Notes) -> Json:
         made[name] = getattr(request, name)
     made["random_seed" if "random_seed" in target.quirks else "seed"] = request.seed
     made["stop"] = list(request.stop) or None
-    for name in ("top_k", "verbosity"):
-        if name in target.quirks:
-            made[name] = getattr(request, name)
-        elif getattr(request, name) is not None:
-            notes.lose(name)
-    if request.cache_key:
-        notes.lose("cache_key")
+    for name in target.quirks.intersection(_EXTRAS):
+        made[name] = getattr(request, name)
     return {name: value for name, value in made.items() if value is not None}
 
 

@@ -46,6 +46,7 @@ READING: Final = Reading(
         "verbosity", "json without a schema", "strict answers", "prefill", "cache_key",
         "order of texts and calls", "temperature above 1", "sampling while thinking",
         "thinking with a forced tool", "bounds in answers",
+        "keywords in schemas",
     }),
 )  # fmt: skip
 

@@ -26,7 +26,8 @@ from pointsman.wire.neutral import (
     Written,
 )
 from pointsman.wire.openai_responses.request_losses import WRITING
-from pointsman.wire.translation.conversation import begins_answer, says_something, settled
+from pointsman.wire.translation.conversation import says_something, settled
+from pointsman.wire.translation.features import features
 from pointsman.wire.translation.losses import Notes
 from pointsman.wire.translation.names import NameRule, Names, fitting_id, names_for
 from pointsman.wire.translation.schemas import of_object, qualifies_for_strict
@@ -48,7 +49,6 @@ _PATH: Final = "/responses"
 _ID_LIMIT: Final = 64
 _LEAST_OUTPUT: Final = 16  # the API's lower bound of max_output_tokens
 _MODES: Final = {"auto": "auto", "none": "none", "any": "required"}
-_NO_WORDS: Final = ("top_k", "presence_penalty", "frequency_penalty", "seed")
 
 type Json = dict[str, Any]
 
@@ -56,10 +56,7 @@ type Json = dict[str, Any]
 def untranslatable(request: Request, target: Target) -> str:
     """Why this API cannot say the request, in words; "" if it can."""
     notes = Notes(WRITING)
-    if request.stop:
-        notes.refuse("stop")
-    if begins_answer(settled(request, fold=False)):
-        notes.refuse("prefill")
+    notes.refuse_all(features(request))
     return next(iter(notes.refusals), "")
 
 
@@ -68,18 +65,17 @@ def write_request(request: Request, target: Target) -> Written:
     notes = Notes(WRITING)
     names = names_for(request, NAME_RULE)
     custom = "no_custom" not in target.quirks
+    notes.lose_all(features(request) - {"strict tools", "strict answers"})  # looked at schema by schema
     body: Json = {"model": target.model}
     if system := [text for text in request.system if says_something(text)]:
         body["instructions"] = joined(system)
     body["input"] = [
-        item
-        for message in settled(request, fold=False)
-        for item in _items(message, names, notes, custom=custom)
+        item for message in settled(request, fold=False) for item in _items(message, names, custom=custom)
     ]
     if request.tools:
         body["tools"] = [_tool(tool, names, notes, custom=custom) for tool in request.tools]
         body |= _choice(request, names, custom=custom)
-    body |= _plain(request, target, notes)
+    body |= _plain(request, target)
     body |= _reasoning(request)
     body |= _text(request, notes)
     if "no_store" not in target.quirks:
@@ -92,7 +88,7 @@ def write_request(request: Request, target: Target) -> Written:
 # --- the conversation ---------------------------------------------------------------------
 
 
-def _items(message: Message, names: Names, notes: Notes, *, custom: bool) -> Iterator[Json]:
+def _items(message: Message, names: Names, *, custom: bool) -> Iterator[Json]:
     """Parts in their order; neighbours that are no calls and no results share an item."""
     role = "developer" if message.role == "system" else message.role
     said: list[Json] = []
@@ -106,8 +102,6 @@ def _items(message: Message, names: Names, notes: Notes, *, custom: bool) -> Ite
         if isinstance(part, CallPart):
             yield _call(part, names, custom=custom)
         elif isinstance(part, ResultPart):
-            if part.error:
-                notes.lose("failed results")
             yield _result(part, custom=custom)
     if said:
         yield {"type": "message", "role": role, "content": said}
@@ -186,15 +180,12 @@ def _choice(request: Request, names: Names, *, custom: bool) -> Json:
 # --- how it is to be answered -------------------------------------------------------------
 
 
-def _plain(request: Request, target: Target, notes: Notes) -> Json:
+def _plain(request: Request, target: Target) -> Json:
     made: Json = {"temperature": request.temperature, "top_p": request.top_p}
     if limit := most_tokens(request, target):
         made["max_output_tokens"] = max(limit, _LEAST_OUTPUT)
     if request.cache_key:
         made["prompt_cache_key"] = request.cache_key
-    for name in _NO_WORDS:
-        if getattr(request, name) is not None:
-            notes.lose(name)
     return {name: value for name, value in made.items() if value is not None}
 
 

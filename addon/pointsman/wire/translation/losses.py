@@ -6,7 +6,7 @@ lost or refused that is not in these tables, and docs/translation.md is made of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,6 +50,18 @@ class Notes:
     def refuse(self, word: str, detail: str = "") -> None:
         why = self.table.refused[word]
         self.refusals[f"{word}{f' ({detail})' if detail else ''}: {why}"] = None
+
+    def lose_all(self, words: Collection[str]) -> None:
+        """Those of the words that are in the table, in its order."""
+        for word in self.table.lost:
+            if word in words:
+                self.lose(word)
+
+    def refuse_all(self, words: Collection[str]) -> None:
+        """The same of what is refused."""
+        for word in self.table.refused:
+            if word in words:
+                self.refuse(word)
 
     def lose_members(self, names: Iterable[str], known: Iterable[str]) -> None:
         """All members that are none of the `known` ones, by the table's word for each or as one of OTHERS."""

@@ -29,6 +29,7 @@ _UNBOUNDED: Final = frozenset({
     "minContains", "maxContains", "contains", "not", "if", "then", "else", "dependentRequired", "$schema",
     "$id", "$comment", "examples", "encrypted",
 })  # fmt: skip
+_NOTES: Final = frozenset({"$schema", "$id", "$comment", "examples", "encrypted"})
 _STRICT: Final = frozenset({
     "type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "$ref",
     "$defs", "definitions", "description", "title", "pattern", "format", "minimum", "maximum",
@@ -83,6 +84,19 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     """For Anthropic's `output_config.format`: objects closed, bounds left away."""
     made: dict[str, Any] = _mapped(schema, _close)
     return made
+
+
+def is_bounded(schema: Mapping[str, Any]) -> bool:
+    """Whether `closed` leaves anything away that is more than a note."""
+    found = False
+
+    def look(inner: dict[str, Any]) -> dict[str, Any]:
+        nonlocal found
+        found = found or bool(inner.keys() & (_UNBOUNDED - _NOTES))
+        return inner
+
+    _mapped(schema, look)
+    return found
 
 
 def _close(schema: dict[str, Any]) -> dict[str, Any]:
