@@ -17,7 +17,7 @@ from typing import Protocol
 
 from pointsman.values import Adaptation, Facts, Model
 from pointsman.wire.json_spans import Body, encode
-from pointsman.wire.neutral import Request, Target, Written
+from pointsman.wire.neutral import DocumentPart, ImagePart, Request, ResultPart, Target, Written
 
 _GENERATE = "generate"
 # Facts of Gemini's are read with the path, which a provider's base URL begins otherwise.
@@ -53,8 +53,18 @@ def refusal(request: Request, surface: Writer, target: Target) -> str:
     """Why the request cannot be translated for this target, in words; "" if it can."""
     if request.refused:
         return "cannot be translated: " + "; ".join(request.refused)
-    why = surface.untranslatable(request, target)
+    why = surface.untranslatable(request, target) or _lacks_input(request, target)
     return f"cannot be translated: {why}" if why else ""
+
+
+def _lacks_input(request: Request, target: Target) -> str:
+    parts = [part for message in request.messages for part in message.parts]
+    parts += [inner for part in parts if isinstance(part, ResultPart) for inner in part.parts]
+    if not target.images and any(isinstance(part, ImagePart) for part in parts):
+        return "images: the target takes none"
+    if not target.documents and any(isinstance(part, DocumentPart) for part in parts):
+        return "documents: the target takes none"
+    return ""
 
 
 def facts_at(request: Request, surface: Writer, target: Target) -> Facts:

@@ -51,9 +51,9 @@ def said(name: str, *blocks: Json) -> Json:
     return {history: [{"role": "user", "content": list(blocks)}]}
 
 
-def read(name: str, more: Json, path: str = "") -> Request:
+def read(name: str, more: Json) -> Request:
     body = Body.parse(encode({**BASES[name], **more}))
-    return writer(name).read_request(body, path or PATHS[name], {})
+    return writer(name).read_request(body, PATHS[name], {})
 
 
 ANTHROPIC_IMAGE: Json = {"type": "image", "source": {"type": "file", "file_id": "f"}}
@@ -183,7 +183,6 @@ READ_REFUSED: Mapping[str, Mapping[str, Json]] = {
         "responseModalities": {"generationConfig": {"responseModalities": ["AUDIO"]}},
         "responseMimeType": {"generationConfig": {"responseMimeType": "text/x.enum"}},
         "logprobs": {"generationConfig": {"responseLogprobs": True}},
-        "alt": {},
         "tools[]": {"tools": [{"googleSearch": {}}]},
         "parts[]": said("gemini", {"executableCode": {"language": "PYTHON", "code": "1"}}),
         "files": said(
@@ -248,8 +247,7 @@ def test_a_reader_names_what_it_loses(name: str, word: str) -> None:
 
 @pytest.mark.parametrize(("name", "word"), rows(READ_REFUSED))
 def test_a_reader_names_what_it_refuses(name: str, word: str) -> None:
-    path = "/v1beta/models/m:streamGenerateContent" if word == "alt" else ""
-    request = read(name, READ_REFUSED[name][word], path)
+    request = read(name, READ_REFUSED[name][word])
     assert [re.match(r"[^(]*?(?= \(|: )", why)[0] for why in request.refused] == [word]  # type: ignore[index]
     assert translate_request.refusal(request, writer("anthropic"), Target("m")).endswith(request.refused[-1])
     assert read(name, {}).refused == ()
