@@ -27,7 +27,10 @@ ROWS: tuple[set[str], ...] = (
     {"options"},
     {"shelf"},
     {"asked", "prices"},
-    {"choosing", "plan"},
+    {"plan"},
+    {"settling"},
+    {"candidates"},
+    {"tasks"},
     {"pipeline"},
     {"classifying"},
     {"engine"},
@@ -48,7 +51,7 @@ ONLY = {
     "scoring": set[str](),
     "pipeline": {
         "asked", "scoring", "session", "shelf", "switching", "embedding", "catalogue", "options",
-        "config_routes", "reach", "plan", "choosing", "prices",
+        "config_routes", "reach", "plan", "settling", "candidates", "tasks", "prices",
     },
     "upstream": {"wire"},
 }

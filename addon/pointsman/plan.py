@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pointsman.asked import Asked
+from pointsman.catalogue import Catalogue
 from pointsman.config_routes import Route
 from pointsman.reach import Reach, Ways
 from pointsman.scoring import knobs
@@ -94,6 +95,8 @@ class Plan:
     route: Route | None
     bundle: Bundle
     ways: Ways
+    models: Catalogue
+    max_price_ratio: float  # the setting
     warnings: tuple[str, ...] = ()
     settled: Settled | None = None
     candidates: tuple[Candidate, ...] = ()
