@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import yaml
 from pointsman import config, config_providers, options
 from pointsman.catalogue import HOME, Catalogue
 from pointsman.config import File
-from pointsman.config_providers import is_private, presets, switches, url_problem
+from pointsman.config_providers import QUIRKS, is_private, presets, switches, url_problem
 from pointsman.errors import ConfigError
 from pointsman.options import SCALARS
 from pointsman.surface import surfaces
@@ -55,11 +56,17 @@ def test_a_preset_is_well_formed(preset: Provider) -> None:
     for header in preset.headers:
         assert header == header.lower()
     assert not {"model", "messages", "stream"} & set(preset.extra)
+    assert preset.quirks <= set(QUIRKS[preset.surface])
 
 
 @pytest.mark.parametrize("surface", ["anthropic", "openai_chat", "openai_responses", "gemini"])
 def test_base_urls_end_where_the_paths_of_their_surface_begin(surface: str) -> None:
-    urls = [one.base_url for one in PRESETS.values() if one.surface == surface and one.base_url]
+    bare = "deepseek"  # whose own documentation leaves the version out
+    urls = [
+        one.base_url
+        for one in PRESETS.values()
+        if one.surface == surface and one.base_url and one.name != bare
+    ]
     assert urls
     for url in urls:
         last = url.rpartition("/")[2]
@@ -79,6 +86,15 @@ def test_a_preset_is_switched_on_by_its_variables_and_by_nothing_else(name: str)
     unset = dict.fromkeys(environ, "")
     assert not available(presets(unset)[name], unset)
     assert KEY not in repr(presets(environ)[name])
+
+
+@pytest.mark.parametrize("surface", QUIRKS)
+def test_the_quirks_are_those_that_the_writers_know(surface: str) -> None:
+    text = (config_providers.DATA.parent / "wire" / surface / "request_writer.py").read_text()
+    listed = re.search(r"copy this API:\n\n(.*?)\n\"\"\"", text, re.DOTALL)
+    words = re.findall(r"^    (\w+(?:, \w+)*)  ", listed[1], re.MULTILINE) if listed else []
+    assert [word for line in words for word in line.split(", ")] == list(QUIRKS[surface])
+    assert set(re.findall(r'"(\w+)" (?:not )?in target\.quirks', text)) <= set(QUIRKS[surface])
 
 
 def test_the_first_variable_that_is_set_holds_the_key() -> None:
@@ -235,6 +251,19 @@ MISTAKES = [
     ("providers: {groq: {extra: {a: [.nan]}}}", "1", "providers.groq.extra.a[1]", "cannot be sent as JSON"),
     ("providers: {groq: {extra: {a: 2020-01-01}}}", "1", "providers.groq.extra.a", "cannot be sent as JSON"),
     ("providers: {groq: {extra: {a: &x [*x]}}}", "1", "providers.groq.extra", "contains itself"),
+    ("providers: {groq: {quirks: [no_paralel]}}", "1", "providers.groq.quirks[1]", "not 'no_paralel'"),
+    (
+        "providers: {groq: {quirks: [no_store]}}",
+        "1",
+        "providers.groq.quirks",
+        "no_store is no quirk of openai_chat",
+    ),
+    (
+        "providers: {mine: {like: zai, surface: anthropic}}",
+        "1",
+        "providers.mine",
+        "is no quirk of anthropic, but of another API",
+    ),
     # Bindings.
     (
         "models:\n  claude-opus-5:\n    bindings: [origin, opnrouter/x]",

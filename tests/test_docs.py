@@ -179,7 +179,8 @@ def test_the_steps_for_adding_a_model_make_it_a_candidate(
 
 @pytest.mark.parametrize("preset", config_providers.presets({}).values(), ids=lambda preset: preset.name)
 def test_every_preset_is_in_the_table_with_its_variables(preset: Provider) -> None:
-    (row,) = re.findall(rf"^\| `{preset.name}` \|.*$", PROVIDERS, re.MULTILINE)
+    table = PROVIDERS.partition("## How models are named")[0]
+    (row,) = re.findall(rf"^\| `{preset.name}` \|.*$", table, re.MULTILINE)
     _, _, variables, surface, maker, _ = (cell.strip() for cell in row.split("|"))
     assert tuple(re.findall(r"`(\w+)`", variables)) == config_providers.switches(preset.name)
     assert (surface, maker) == (f"`{preset.surface}`", preset.models_of)
@@ -188,6 +189,8 @@ def test_every_preset_is_in_the_table_with_its_variables(preset: Provider) -> No
 def test_every_key_of_a_provider_and_a_binding_is_documented() -> None:
     table = {word for line in PROVIDERS.splitlines() if line.startswith("| `") for word in line.split("`")}
     assert {*config_providers.KEYS, *config_models.BINDING_KEYS} <= table
+    quirks = PROVIDERS.partition("## Quirks")[2]
+    assert {quirk for known in config_providers.QUIRKS.values() for quirk in known} <= set(quirks.split("`"))
 
 
 def test_the_examples_of_providers_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ def _excluded(plan: Plan, reach: Reach) -> str:
 
 
 def too_dear_or_weak(plan: Plan, model: Model) -> str:
+    """Why the limits of price and quality leave a model out, "" if they do not."""
     route = plan.route
     ratio: float | None = plan.max_price_ratio
     against = plan.requested
@@ -91,7 +92,7 @@ def too_dear_or_weak(plan: Plan, model: Model) -> str:
         elif route.virtual or route.document:
             ratio = None
     if ratio is not None and against is not None:
-        there = plan.ways.of(against).model if against is plan.requested else against
+        there = plan.ways.of(against).model if against is plan.requested and against.bindings else against
         if why := dearer(model, there, plan.facts.input_tokens_estimate, ratio):
             return why
     floor = route.min_quality_tier if route else None
@@ -127,6 +128,7 @@ def reach_behind(plan: Plan) -> list[Reach]:
 
 
 def last_resort(plan: Plan) -> Settled | None:
+    """What serves where routing has failed; None if nothing behind a virtual model can be had."""
     serving = serving_of(plan)
     reach = plan.ways.of(serving) if serving is not None and not asks_anew(plan) else None
     if reach is not None and reach.bindings:
@@ -141,6 +143,7 @@ def last_resort(plan: Plan) -> Settled | None:
 
 
 def nobody_serves(router: str, reasons: Mapping[str, str]) -> ClientError:
+    """For a virtual model behind which nothing is left: `reasons` are those of the models, by name."""
     told = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:8])
     return ClientError(
         f"{router}: none of its models can serve this request" + (f": {told}" if told else ""), source=router

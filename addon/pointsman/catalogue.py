@@ -68,6 +68,8 @@ DATA: Final = Path(__file__).resolve().parent / "data"
 _ENDING: Final = re.compile(r"(?:[-@:](?:20\d{6}|20\d\d-\d\d-\d\d|latest|default)|\[\w+\])$")
 HOME: Final = Binding(None, "")
 """In a model's bindings: wherever it is had by default. See reach.py."""
+# What a provider may call a model: some APIs have it in the path of a request.
+_LEGAL: Final = re.compile(r"[A-Za-z0-9@][A-Za-z0-9._:/@+~,=-]{0,199}")
 UNSAID: Final = MappingProxyType({"tools": True})  # what is taken for granted of a model nothing is known of
 _FLAGS: Final = ("images", "tools", "reasoning", "prompt_cache")
 
@@ -138,6 +140,8 @@ class Catalogue:
         provider = self.providers.get(head.lower())
         if not slash or not there or provider is None:
             return self.resolve(name)
+        if not _LEGAL.fullmatch(there) or ".." in there:
+            return None
         # OpenRouter calls claude-haiku-4-5 anthropic/claude-haiku-4.5.
         row = self.resolve(there) or self.resolve(there.replace(".", "-"))
         if row is None:

@@ -27,6 +27,16 @@ from pointsman.wire.credentials import without_secrets
 from pointsman.yaml_nodes import Value
 
 ORIGIN: Final = "origin"
+QUIRKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
+    "openai_chat": (
+        "max_tokens", "no_stream_options", "no_effort", "openrouter", "thinking_switch", "reasoning_content",
+        "no_strict", "no_json_schema", "no_parallel", "random_seed", "top_k", "verbosity",
+    ),
+    "openai_responses": ("no_custom", "no_store"),
+    "anthropic": ("no_cache_control", "thinking_budget", "no_output_format"),
+    "gemini": (),
+})  # fmt: skip
+"""What a copy of an API may do otherwise, as the writers of requests in it know it."""
 KEYS: Final = ("like", "base_url", "surface", "key", "models_of", "names", "quirks", "headers", "extra")
 _WORD: Final = Text(empty=False)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -130,6 +140,9 @@ def _provider(
         if key != "like":
             changes |= _READ[key](field, environ)
     provider = replace(base, **changes)
+    if strange := sorted(provider.quirks - set(QUIRKS[provider.surface])):
+        problem = f"{strange[0]} is no quirk of {provider.surface}, but of another API"
+        fields.get("quirks", section).fail(problem)
     if moved := _sends_elsewhere(base, provider, fields):
         fields["base_url"].fail(moved)
     return provider
@@ -225,7 +238,8 @@ def _names(value: Value, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _quirks(value: Value, environ: Mapping[str, str]) -> dict[str, Any]:
-    return {"quirks": frozenset(item.read(_WORD) for item in value.items())}
+    known = tuple(dict.fromkeys(quirk for quirks in QUIRKS.values() for quirk in quirks))
+    return {"quirks": frozenset(item.read(Word(known)) for item in value.items())}
 
 
 def _headers(value: Value, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -243,6 +243,7 @@ def build(opts: Any, environ: Mapping[str, str] | None = None) -> Settings:
     given = config.given_hosts(getattr(opts, EXTRA_HOSTS.name, ()), EXTRA_HOSTS.name)
     values["db"] = Path(values["db"]).expanduser() if values["db"] else paths.default_database()
     lacking = {name: missing(one, environ) for name, one in file.catalogue.providers.items()}
+    unreachable = _unreachable((*file.routes, *file.routers.values()), lacking)
     return Settings(
         **values,
         hosts=config.all_hosts(file.hosts, given),
@@ -250,7 +251,7 @@ def build(opts: Any, environ: Mapping[str, str] | None = None) -> Settings:
         routers=file.routers,
         catalogue=file.catalogue,
         available=frozenset(name for name, why in lacking.items() if not why),
-        warnings=file.warnings + _unreachable(file.routes, lacking) + _warnings(values),
+        warnings=file.warnings + unreachable + _warnings(values),
         config=path,
         config_option=config_option,
         stamp=stamp,
@@ -293,7 +294,7 @@ def _unreachable(routes: Iterable[Route], lacking: Mapping[str, str]) -> tuple[s
     """Models that are named with providers of which none can be asked."""
     warnings = []
     for route in routes:
-        for model in route.models.values():
+        for model in (*route.models.values(), *route.tiers.values()):
             named = [binding.provider for binding in model.bindings]
             if named and all(provider is not None and lacking[provider.name] for provider in named):
                 why = "; ".join(dict.fromkeys(lacking[one.name] for one in named if one))

@@ -63,6 +63,7 @@ class Settled:
     reason: Reason
     bindings: tuple[Binding, ...] = ()
     detail: str = ""
+    maker: str = ""  # whose model it is, by the catalogue's name; "" if that is not known
 
 
 @dataclass(frozen=True, slots=True)

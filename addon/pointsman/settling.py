@@ -19,7 +19,7 @@ def settle_on(
 ) -> Settled:
     """Serve what can be had. `name`: what it is called at the origin, if not as the client would."""
     served = (name or name_of(reach.model, plan)) if reach.at_origin else reach.model.name
-    return Settled(served, strategy, reason, _sent(reach, served), detail)
+    return Settled(served, strategy, reason, _sent(reach, served), detail, reach.model.provider)
 
 
 def _sent(reach: Reach, served: str) -> tuple[Binding, ...]:
@@ -78,6 +78,7 @@ def asks_anew(plan: Plan) -> bool:
 
 
 def settle(decision: Decision, settled: Settled) -> Decision:
+    """What is settled, on the decision. `provider` is whose model was asked for, or serves a virtual one."""
     return replace(
         decision,
         served_model=settled.model,
@@ -85,4 +86,5 @@ def settle(decision: Decision, settled: Settled) -> Decision:
         reason=settled.reason.value,
         bindings=settled.bindings,
         detail=settled.detail,
+        provider=decision.provider or settled.maker,
     )

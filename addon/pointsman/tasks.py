@@ -73,6 +73,7 @@ def _no_tier(plan: Plan, route: Route) -> Settled:
 
 
 def by_verdict(plan: Plan, verdict: Verdict, decision: Decision) -> Decision:
+    """The decision for the tier that the verdict leads to, or for the one that can serve in its place."""
     route = plan.route
     assert route is not None and route.document is not None
     before = None if verdict.category or verdict.asked else _served_tier(plan, route)

@@ -123,7 +123,7 @@ FIREWORKS = Host(
 )
 TOGETHER = Host(
     "together",
-    "api.together.xyz",
+    "api.together.ai",
     "/v1",
     {"moonshotai/Kimi-K2.6": KIMI, "MiniMaxAI/MiniMax-M2.7": MINIMAX, "openai/gpt-oss-120b": GPT_OSS},
     extra=frozenset(
