@@ -119,6 +119,7 @@ class ResponsesReader(EventReader):
             self._thought = place
             yield Thinking(_BETWEEN_THOUGHTS + said if apart else said)
         else:
+            self._thought = None
             yield kind(said)
 
     # --- as a whole -----------------------------------------------------------------------
@@ -159,6 +160,7 @@ class ResponsesReader(EventReader):
             call = self._call_at[place] = start.index
             if call_id:
                 self._call_of[call_id] = call
+            self._thought = None
             yield start
         if done:
             yield from self._arguments(call, item.get(_CALLS[kind]))

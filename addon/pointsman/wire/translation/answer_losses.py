@@ -43,7 +43,6 @@ UNSAID: Final[Mapping[str, Mapping[str, str]]] = {
     "anthropic": {
         "refusal": "words of refusal are a text; that it is one, the reason to stop tells",
         "reasoning tokens": "they are counted as output and not apart",
-        "custom calls": "free text is the one argument `input`",
     },
     "openai_chat": {
         "thinking": "it is left out",
@@ -64,7 +63,6 @@ UNSAID: Final[Mapping[str, Mapping[str, str]]] = {
         "cache writes": "tokens written to a cache are counted as input and not apart",
         "cut calls": "a call that the length cut off is left out",
         "fragments": "a call is told once all of its arguments have come",
-        "custom calls": "free text is the one argument `input`",
     },
 }
 """By the client's surface."""
