@@ -409,7 +409,7 @@ def test_when_routing_fails_its_fallback_serves(make: Any, facts: Facts, model: 
 def test_with_nothing_left_a_failure_is_passed_on(make: Any) -> None:
     pipeline = make()
     plan = plan_of(pipeline, OPEN)
-    nothing = replace(plan, ways=replace(plan.ways, available=frozenset(), maker=""))
+    nothing = replace(plan, ways=replace(plan.ways, available=frozenset(), maker="", homes={}))
     decision = pipeline.give_up(nothing, fits, STAMP)
     assert (decision.served_model, decision.strategy) == ("router-cluster", "passthrough")
 

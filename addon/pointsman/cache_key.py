@@ -88,7 +88,8 @@ def rest(
     if not facts.tools and form.startswith("~") and (span := _find(body, text)):
         before, after, said = body[: span[0]], body[span[1] :], form
     kept = sorted(item for item in headers.items() if not _is_aside(item[0]))
-    sent = (decision.requested_model, decision.served_model, repr(decision.adaptations))
+    asked = [(one.name, one.model, one.parameters, one.extra) for one in decision.bindings]
+    sent = (decision.requested_model, decision.served_model, repr(decision.adaptations), repr(asked))
     parts = [*target, *(part for item in kept for part in item), str(len(kept)), *sent, said]
     return _digest([*(part.encode("utf-8", "surrogatepass") for part in parts), before, after])
 

@@ -55,16 +55,16 @@ def _competing(plan: Plan) -> list[Model]:
 
     A virtual model that names none has everything that may be a target.
     """
-    route, requested = plan.route, plan.requested
+    route, requested, virtual = plan.route, plan.requested, plan.virtual
     named = route.models if route and route.candidates is not None else None
-    if plan.virtual:
+    if virtual:
         requested = None
     models = [] if named is None else [model for name, model in named.items() if model is not requested]
     for name in plan.bundle.models if named is None else ():
         model = plan.models.rows.get(name)
         if model is None or not model.target or model is requested:
             continue
-        if not model.opt_in if plan.virtual else (requested and model.provider == requested.provider):
+        if not model.opt_in if virtual else (requested and model.provider == requested.provider):
             models.append(model)
     if requested is not None and requested.name not in {model.name for model in models}:
         models.append(requested)

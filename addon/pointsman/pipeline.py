@@ -132,10 +132,14 @@ class Pipeline:
             tied = "a subscription login stays with its host"
         elif facts.continues:
             tied = "it goes on from an answer that only its host has"
+        elif facts.endpoint == "count_tokens" and requested is not None:
+            tied = "tokens are counted by the host"
+
+        previous = self.sessions.get(key)
+        before = previous.refused if previous else frozenset()
 
         def refused(model: Model, binding: Binding) -> str:
-            previous = self.sessions.get(key)
-            if previous is not None and model.name in previous.refused:
+            if model.name in before:
                 return "the provider refused it in this conversation"
             there = account if binding.provider is None else account_of("", binding.provider.name)
             lacks = self.sessions.lacks(there, model.name)
@@ -174,6 +178,8 @@ class Pipeline:
                 f"x-router-model: {name[:80]!r} is not in the catalogue", source="x-router-model"
             )
         reach = plan.ways.of(model)
+        if plan.facts.endpoint == "count_tokens" and not reach.at_origin:
+            return as_asked(plan, Reason.COUNT)
         if not reach.bindings:
             problem = "cannot take this request"
             if not reach.possible:

@@ -15,7 +15,7 @@ model it is: never at both, so that no account pays for what another one has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pointsman.catalogue import HOME, UNSAID
@@ -95,9 +95,13 @@ class Ways:
     ineligible: Ineligible
     reaches: Reaches
     refused: Callable[[Model, Binding], str]  # why this account or conversation does not get it there
+    homes: dict[str, Provider | None] = field(default_factory=dict, compare=False)  # found so far, by maker
 
     def of(self, model: Model) -> Reach:
         """Where the model can be had, in order."""
+        if not model.bindings and model.provider == self.maker:  # most often so, and most often all there is
+            why = self._unfit(origin := Binding(None, model.name), model)
+            return Reach(model, () if why else (origin,), why)
         left: list[Binding] = []
         reasons: dict[str, str] = {}
         possible = False
@@ -129,27 +133,33 @@ class Ways:
             maker="",
             gateway=False,
             tied=self.tied if self.login else "",
+            homes={},
             reaches=anywhere,
         )
 
     def _listed(self, model: Model) -> Iterator[Binding]:
         for binding in model.bindings or (HOME,):
             if binding.provider is None and binding.model == HOME.model:
-                for home in self._home(model):
-                    yield replace(home, parameters=binding.parameters, extra=binding.extra)
+                if (home := self._home(model)) is not None:
+                    asks = binding.parameters or binding.extra
+                    yield replace(home, parameters=binding.parameters, extra=binding.extra) if asks else home
             else:
                 yield binding
 
-    def _home(self, model: Model) -> Iterator[Binding]:
+    def _home(self, model: Model) -> Binding | None:
         """The origin if it serves the model, else the provider whose model it is."""
         if self._is_requested(model) or (self.maker and model.provider == self.maker):
-            yield Binding(None, model.name)
-            return
+            return Binding(None, model.name)
+        if model.provider not in self.homes:
+            self.homes[model.provider] = self._provider_of(model)
+        home = self.homes[model.provider]
+        return Binding(home, home.names.get(model.name, model.name)) if home else None
+
+    def _provider_of(self, model: Model) -> Provider | None:
+        """One that has its key, then one that speaks the client's API, then the first that is named."""
         homes = [one for one in self.providers.values() if model.provider in (one.models_of, one.name)]
-        # One that has its key, then one that speaks the client's API, then the first that is named.
         homes.sort(key=lambda one: (one.name not in self.available, one.surface != self.facts.surface))
-        if homes:
-            yield Binding(homes[0], homes[0].names.get(model.name, model.name))
+        return homes[0] if homes else None
 
     def _nowhere(self, binding: Binding, model: Model) -> str:
         if binding.provider is None:
