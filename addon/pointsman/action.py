@@ -17,11 +17,13 @@ from mitmproxy import http
 from pointsman import cache_key
 from pointsman.answer import Answer
 from pointsman.asked import HEADER_PREFIXES, read_asked
+from pointsman.classifying import log_line
 from pointsman.embedding import Vector, routing_text
 from pointsman.engine import Engine
 from pointsman.errors import BodyError
 from pointsman.pipeline import Plan, Reason, Stamp
 from pointsman.scoring import cluster
+from pointsman.scoring.tiers import Verdict
 from pointsman.semantic_cache import Hit, Place
 from pointsman.surface import Surface
 from pointsman.values import Adaptation, Decision
@@ -36,6 +38,7 @@ REFUSAL_LIMIT = 1 << 20  # bytes, decoded
 _ASKED = "what the router asks for"
 
 Embed = Callable[[str], Awaitable[Vector]]
+Judge = Callable[[Plan], Awaitable[Verdict]]
 
 
 @dataclass(slots=True)
@@ -68,8 +71,11 @@ class Action:
         self.body = body
         return body
 
-    async def decide(self, embed: Embed) -> Decision:
-        """The decision, with the body rewritten for it. Raises ClientError and BodyError."""
+    async def decide(self, embed: Embed, judge: Judge | None = None) -> Decision:
+        """The decision, with the body rewritten for it. Raises ClientError and BodyError.
+
+        Without `judge` nobody is asked what kind of task it is: a classified router's fallback serves then.
+        """
         started = time.perf_counter()
         engine, surface = self.engine, self.surface
         headers = _looked_up(self.request.headers)
@@ -84,7 +90,10 @@ class Action:
             before = time.perf_counter()
             vector = await embed(plan.text)
             embed_ms = (time.perf_counter() - before) * 1000
-        decision = engine.pipeline.decide(plan, vector, self._stamp())
+        verdict = await judge(plan) if judge and plan.task else None
+        decision = engine.pipeline.decide(plan, vector, self._stamp(), verdict)
+        if decision.classification and judge and _is_news(plan, verdict):
+            log.info("%s", log_line(decision.session, decision.classification))
         if engine.cache is not None:
             decision = await self._looked_for(decision, headers, vector, embed)
         else:
@@ -279,6 +288,11 @@ class Action:
 
     def _stamp(self) -> Stamp:
         return Stamp(_new_id(), time.time(), self.request.pretty_host)
+
+
+def _is_news(plan: Plan, verdict: Verdict | None) -> bool:
+    """Is it the first time that the conversation's task is judged?"""
+    return plan.previous is None if verdict is None else verdict.ms is not None
 
 
 def _looked_up(headers: http.Headers) -> dict[str, str]:

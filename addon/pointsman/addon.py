@@ -91,6 +91,7 @@ class Pointsman:
                 self._config_seen = self.engine.settings.fingerprint()
         else:
             self._config_seen = settings.stamp
+            self.engine.trusted = ctx.options.ssl_verify_upstream_trusted_ca or ""
             for warning in settings.warnings:
                 log.warning("%s", warning)
 
@@ -197,7 +198,7 @@ class Pointsman:
                 self.actions.pop(flow.id, None)
                 flow.response = response
                 return
-            decision = await action.decide(self._embed)
+            decision = await action.decide(self._embed, action.engine.judge)
         except ClientError as error:
             log.warning("refused: %s", error)
             self._refuse(flow, action, error.status, str(error))

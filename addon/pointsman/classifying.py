@@ -54,11 +54,13 @@ class Classifier:
         return await asyncio.shield(asking)
 
     async def _find(self, task: Task, timeout_s: float) -> Verdict:
+        started = self._clock()
         try:
             return await self._asked(task, timeout_s)
         except Exception as error:
             log.debug("classifying failed", exc_info=error)
-            return Verdict("", f"{Why.ERROR}: {type(error).__name__}")
+            why = f"{Why.ERROR}: {type(error).__name__}"
+            return Verdict("", why, ms=(self._clock() - started) * 1000)
 
     async def _asked(self, task: Task, timeout_s: float) -> Verdict:
         """Ask one binding after the other, until one answers or the time is up."""

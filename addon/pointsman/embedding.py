@@ -46,14 +46,14 @@ _MEND = "Copy bundles/embedder from the release, or reinstall the package."
 Vector = npt.NDArray[np.float32]  # [EMBED_DIM], L2-normalised
 
 
-def routing_text(user_texts: Sequence[str]) -> str:
-    """The words a routing decision is made on: newest last, at most `MAX_CHARS` characters of the end.
+def routing_text(user_texts: Sequence[str], limit: int = MAX_CHARS) -> str:
+    """The words a routing decision is made on: newest last, at most `limit` characters of the end.
 
     `user_texts` are the text blocks of the user role, oldest first. Blocks and inline sections
     that a client inserted are left out. Lone surrogates become U+FFFD. "" if the user said nothing.
     """
     parts: list[str] = []
-    room = MAX_CHARS
+    room = limit
     for text in reversed(user_texts):
         own = _own_words(text)
         if not own:

@@ -10,17 +10,21 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pointsman import paths
+from pointsman import own_calls, paths
+from pointsman.classifying import Classifier
 from pointsman.embedding import Embedder
 from pointsman.errors import BundleError
 from pointsman.options import Settings
+from pointsman.own_calls import Said
 from pointsman.pipeline import Pipeline, Plan
+from pointsman.scoring.tiers import Verdict
 from pointsman.semantic_cache import Limits, SemanticCache
 from pointsman.session import DEFAULT_LIMIT, Sessions, account_of
 from pointsman.shelf import check, open_shelf
 from pointsman.store import Store
 from pointsman.surface import Surface, surfaces
-from pointsman.values import Decision
+from pointsman.values import Binding, Decision, Model
+from pointsman.wire.neutral import Request
 
 MOST_SAID = 100  # different warnings: clients can make up as many as they like
 
@@ -37,6 +41,8 @@ class Engine:
         self.salt = store.salt()
         self._said: set[str] = set()
         self.cache = cache
+        self.trusted = ""  # a file with further root certificates, for Pointsman's own calls
+        self.classifier = Classifier(self._ask, time.monotonic)
 
     @classmethod
     def open(cls, settings: Settings) -> Engine:
@@ -95,6 +101,17 @@ class Engine:
         if mode == "text" and wanted == "auto" and decision.tool_loop and previous == decision.served_model:
             return "off"  # a person has read it where the tool loop began
         return mode if mode in modes else "off"
+
+    async def judge(self, plan: Plan) -> Verdict:
+        """The verdict on the task of a plan that needs one; asked for, and remembered. Raises nothing."""
+        assert plan.task is not None
+        timeout_s = self.settings.classify_timeout_ms / 1000
+        verdict = await self.classifier.verdict(plan.session, plan.task, timeout_s)
+        self.pipeline.judged(plan, verdict)
+        return verdict
+
+    async def _ask(self, binding: Binding, request: Request, model: Model, timeout_s: float) -> Said:
+        return await own_calls.ask(binding, request, model, timeout_s=timeout_s, trusted=self.trusted)
 
     def unsaid(self, warnings: Iterable[str]) -> list[str]:
         """Of the warnings on a decision those that the log has not heard yet; each once, and not too many."""

@@ -127,6 +127,12 @@ SCALARS: Final = (
         Number(1, 60_000, whole=True),
     ),
     Option(
+        "classify_timeout_ms", int, 8000,
+        "How long the first request of a conversation waits for the classifier of a classified router, in "
+        "milliseconds, before the router's fallback serves it.",
+        Number(1, 600_000, whole=True),
+    ),
+    Option(
         "websocket", str, "refuse",
         "A model API over a WebSocket, which Codex tries first: refuse answers 426, after which clients use "
         "plain requests at once; passthrough lets it through unrouted.",
@@ -172,6 +178,7 @@ class Settings:
     log_prompts: bool
     log_embeddings: bool
     embed_timeout_ms: int
+    classify_timeout_ms: int
     websocket: str
     session_ttl_s: int
     max_body_bytes: int

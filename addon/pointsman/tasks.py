@@ -14,6 +14,7 @@ from pointsman.embedding import routing_text
 from pointsman.plan import Plan, Reason, Settled, Task
 from pointsman.reach import Reach
 from pointsman.scoring import tiers
+from pointsman.scoring.categories import TASK_LIMIT
 from pointsman.scoring.tiers import Document, Verdict
 from pointsman.settling import as_requested, asks_anew, serving_of, settle, settle_on
 from pointsman.values import Candidate, Decision
@@ -47,7 +48,8 @@ def with_task(plan: Plan, route: Route, known: Verdict | None) -> Plan:
     if not classifier.bindings:
         why = f"{document.classifier}: {classifier.why}"
         return replace(plan, verdict=Verdict("", why, asked=False))
-    task = Task(route.name, document, plan.text, classifier.bindings, classifier.model)
+    text = routing_text(plan.facts.user_texts, TASK_LIMIT)
+    task = Task(route.name, document, text, classifier.bindings, classifier.model)
     return replace(plan, task=task)
 
 
