@@ -6,9 +6,10 @@ writers as a client's translated request, so that what works here works there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -65,7 +66,7 @@ async def ask(
         bindings.url(provider, made.path),
         headers | {"accept-encoding": "identity"},
         made.body,
-        tls=client.tls_context(_roots(trusted)),
+        tls=client.tls_context(_roots(trusted, tuple(map(os.environ.get, roots.VARIABLES)))),
         timeout_s=timeout_s,
     )
     if reply.status != 200:
@@ -115,9 +116,12 @@ def _clean(message: str, secret: str) -> str:
     return without_secrets(line)[:SAID_LIMIT]
 
 
-@cache
-def _roots(trusted: str) -> str:
-    """The roots that a person's other programs trust here, but for Pointsman's own CA."""
+@lru_cache(maxsize=4)
+def _roots(trusted: str, environment: tuple[str | None, ...]) -> str:
+    """The roots that a person's other programs trust here, but for Pointsman's own CA.
+
+    `environment` are the values of the variables that name such roots, so that a change is seen.
+    """
     own = (paths.certs_dir(), paths.mitmproxy_confdir())
     further = Path(trusted).read_bytes() if trusted else b""
     return roots.combined(further, own).decode("ascii", "ignore")

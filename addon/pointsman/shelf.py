@@ -58,6 +58,11 @@ def open_shelf(settings: Settings, embedder: Embedder) -> Shelf:
     return Shelf(default, named | ({LATEST: loaded[newest]} if newest in loaded else {}))
 
 
+def default_bundle(settings: Settings) -> Bundle:
+    """The default one alone, for those who do not embed. Raises BundleError."""
+    return load_bundle(_directory(paths.bundles_dir(), settings.bundle), None)
+
+
 def check(settings: Settings, shelf: Shelf) -> None:
     """Raises BundleError for a model that the catalogue lacks, ConfigError for a route's impossible knobs."""
     for bundle in (shelf.default, *shelf.others):

@@ -8,6 +8,7 @@ along. Nothing here is logged, and no error has a header in it.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Mapping
@@ -57,9 +58,18 @@ async def post(
     except (httpx2.LocalProtocolError, UnicodeError, ValueError) as error:  # its text has the header in it
         raise UpstreamError("the request cannot be sent: a header of it is broken", kind="key") from error
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise UpstreamError(f"no answer: {said}"[:300], kind="network") from error
+        raise UpstreamError(f"no answer: {_why(error)}"[:300], kind="network") from error
     return Reply(status, content_type, data, (time.perf_counter() - started) * 1000)
+
+
+def _why(error: BaseException) -> str:
+    """What the system says of a connection where there is none, else what the error says itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionError) and cause.errno:
+            return os.strerror(cause.errno)
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 async def _exchange(
