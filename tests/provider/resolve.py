@@ -1,4 +1,8 @@
-"""Provider names lead to the stand-in: `socket.getaddrinfo` is patched, in the test process only."""
+"""Provider names lead to the stand-in: `socket.getaddrinfo` is patched, in the test process only.
+
+anyio, with which httpx2 connects where it is asynchronous, takes only the address of what it looks up, and
+not the port: so it is handed both.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import anyio
+
 _original = socket.getaddrinfo
+_connect = anyio.connect_tcp
 
 
 class Addresses:
@@ -24,6 +31,7 @@ class Addresses:
 
     def install(self) -> Self:
         self.before, socket.getaddrinfo = socket.getaddrinfo, self.lookup
+        anyio.connect_tcp = _connect_as_looked_up  # type: ignore[assignment]
         return self
 
     def __enter__(self) -> Self:
@@ -33,6 +41,7 @@ class Addresses:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         socket.getaddrinfo = self.before
+        anyio.connect_tcp = _connect if self.before is _original else _connect_as_looked_up
 
     def lookup(self, host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
         name = host.decode() if isinstance(host, bytes) else host
@@ -48,3 +57,8 @@ class Addresses:
         except LookupError:
             raise socket.gaierror(socket.EAI_NONAME, f"there is no {name} this time") from None
         return self.ports[name] if led is None else led
+
+
+async def _connect_as_looked_up(remote_host: str, remote_port: int, **options: Any) -> Any:
+    found = socket.getaddrinfo(remote_host, remote_port, type=socket.SOCK_STREAM)
+    return await _connect(*found[0][4][:2], **options)

@@ -192,7 +192,15 @@ LITELLM = Host(
     "litellm",
     "litellm.example",
     "",
-    {"kimi-k2.6": KIMI, "minimax-m2.7": MINIMAX, "gpt-5.5": GPT, "claude-haiku-4-5": CLAUDE_HAIKU},
+    {
+        "kimi-k2.6": KIMI,
+        "moonshot/kimi-k2.6": KIMI,
+        "minimax-m2.7": MINIMAX,
+        "minimax/MiniMax-M2.7": MINIMAX,
+        "gpt-5.5": GPT,
+        "openai/gpt-5.5": GPT,
+        "claude-haiku-4-5": CLAUDE_HAIKU,
+    },
     messages="",
     copied={"claude-haiku-4-5": Copied("claude-haiku-4-5"), "claude-opus-4-8": Copied("claude-opus-4-8")},
     extra=frozenset(
