@@ -420,6 +420,33 @@ def test_of_named_candidates_the_first_serves_when_routing_fails(make: Any) -> N
     assert (decision.served_model, where(decision)) == ("kimi-k2.6", ["groq"])
 
 
+def test_after_a_refusal_the_next_model_serves_and_never_the_virtual_name(make: Any) -> None:
+    pipeline = make("routers: {mine: {candidates: [claude-haiku-4-5, claude-opus-4-8]}}", environ={})
+    facts = replace(FACTS, requested_model="mine")
+    first = ask(pipeline, facts)
+    assert first.served_model == "claude-haiku-4-5"
+    second = pipeline.instead(plan_of(pipeline, facts), first)
+    assert second is not None
+    assert (second.served_model, second.reason) == ("claude-opus-4-8", Reason.REFUSED.value)
+    assert ask(pipeline, facts).served_model == "claude-opus-4-8"
+    lone = make("routers: {mine: {model: claude-haiku-4-5}}", environ={})
+    assert lone.instead(plan_of(lone, facts), ask(lone, facts)) is None
+
+
+def test_after_a_refusal_a_real_model_is_what_the_client_asked_for(make: Any) -> None:
+    pipeline = make("models: {claude-haiku-4-5: {bindings: [origin, groq/haiku]}}")
+    first = ask(pipeline)
+    assert where(first) == ["origin", "groq"]
+    second = pipeline.instead(plan_of(pipeline, FACTS), first)
+    assert second is not None
+    assert (second.served_model, second.bindings, second.reason) == (
+        "claude-opus-4-8",
+        (),
+        Reason.REFUSED.value,
+    )
+    assert ask(pipeline).served_model != "claude-haiku-4-5"
+
+
 @pytest.mark.parametrize(("facts", "vector"), [(OPEN, EASY), (OPEN, HARD), (TIERED, EASY)])
 def test_a_replay_decides_what_was_decided(make: Any, facts: Facts, vector: Any) -> None:
     """Keys may be gone by then: what could be had is told to the pipeline."""

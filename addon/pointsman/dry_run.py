@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from mitmproxy import http
@@ -60,8 +60,9 @@ async def answer(action: Action, embed: Embed) -> http.Response:
 
 def as_object(decision: Decision) -> dict[str, object]:
     """As `explain --json` has it, without an outcome, and without what is only for the database."""
-    fields = plain(decision)
-    return {"decision": fields | {"prompt": None, "embedding": None}}
+    bindings = [{"provider": binding.name, "model": binding.model} for binding in decision.bindings]
+    fields = plain(replace(decision, bindings=()))
+    return {"decision": fields | {"prompt": None, "embedding": None, "bindings": bindings}}
 
 
 def fault(error: Exception) -> tuple[int, str]:

@@ -52,6 +52,7 @@ def run(port: int, config: str = "", foreign_host: str = FOREIGN_HOST) -> Iterat
     yield from interception(proxy, up, authority, hosts)
     yield tunnel(proxy, up, foreign_host)
     yield environment(port, hosts)
+    yield providers(settings)
     yield from routing(settings)
     yield database(settings)
 
@@ -69,6 +70,18 @@ def configuration(path: str) -> tuple[Settings | None, Check]:
         return None, Check("configuration", FAIL, str(error), "mend it; the proxy would not start")
     where = str(settings.config) if settings.config else "no router.yaml, defaults only"
     return settings, Check("configuration", OK, where)
+
+
+def providers(settings: Settings | None) -> Check:
+    """Which providers can be asked with keys of this shell, and what is named and cannot be had from any."""
+    if settings is None:
+        return Check("providers", SKIP, "needs a valid configuration")
+    able = ", ".join(name for name in settings.catalogue.providers if name in settings.available)
+    found = f"can be asked: {able}" if able else "none has a key here; requests stay with their own provider"
+    if settings.unreachable:
+        advice = "set the key where the proxy runs, or take the name out"
+        return Check("providers", WARN, "; ".join((*settings.unreachable, found)), advice)
+    return Check("providers", OK, found)
 
 
 def listening(port: int, up: bool) -> Check:

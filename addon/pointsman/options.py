@@ -190,6 +190,7 @@ class Settings:
     catalogue: Catalogue
     available: frozenset[str]  # names of the providers that have an address and their key
     warnings: tuple[str, ...]  # what is allowed but may not be meant
+    unreachable: tuple[str, ...]  # of them those that are about models without a provider that has its key
     config: Path | None  # the router.yaml in force
     config_option: str  # router_config as it was given
     stamp: str  # of router.yaml, taken before it was read
@@ -258,6 +259,7 @@ def build(opts: Any, environ: Mapping[str, str] | None = None) -> Settings:
         routers=file.routers,
         catalogue=file.catalogue,
         available=frozenset(name for name, why in lacking.items() if not why),
+        unreachable=unreachable,
         warnings=file.warnings + unreachable + _warnings(values),
         config=path,
         config_option=config_option,

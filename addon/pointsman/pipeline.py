@@ -386,6 +386,26 @@ class Pipeline:
             max_tokens=facts.max_tokens,
         )
 
+    def instead(self, plan: Plan, refused: Decision) -> Decision | None:
+        """After the provider refused what was picked: the requested model, as the client made the request.
+
+        Behind a virtual model, the next that can be had; None if there is none. The conversation does not get
+        the refused model again.
+        """
+        self.sessions.refused(refused.session, refused.served_model, refused.requested_model)
+        if not plan.virtual:
+            return settle(refused, as_asked(plan, Reason.REFUSED, refused.strategy))
+        gone = plan.models.reference(refused.served_model)
+        name = gone.name if gone else refused.served_model
+
+        def not_again(model: Model, binding: Binding) -> str:
+            again = model.name == name
+            return "the provider refused it" if again else plan.ways.refused(model, binding)
+
+        ways = replace(plan.ways, refused=not_again)
+        settled = last_resort(replace(plan, previous=None, ways=ways))
+        return settle(refused, replace(settled, reason=Reason.REFUSED)) if settled else None
+
     def give_up(self, plan: Plan, ineligible: Ineligible, stamp: Stamp) -> Decision:
         """Routing has failed: the conversation's last model goes on if it can, else the requested one.
 

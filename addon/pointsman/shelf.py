@@ -67,7 +67,7 @@ def check(settings: Settings, shelf: Shelf) -> None:
     """Raises BundleError for a model that the catalogue lacks, ConfigError for a route's impossible knobs."""
     for bundle in (shelf.default, *shelf.others):
         check_catalogue(settings.catalogue, bundle)
-        for route in settings.routes:
+        for route in (*settings.routes, *settings.routers.values()):
             try:
                 dial.effective(bundle, route.knobs, prefix="the route's ")
             except ClientError as error:

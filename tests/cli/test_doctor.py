@@ -78,6 +78,7 @@ def test_all_is_well(proxy: InProcessProxy, confdir: Path) -> None:
         **{f"intercepts {host}": "ok" for surface in surfaces().values() for host in surface.HOSTS},
         f"leaves {FOREIGN} alone": "ok",
         "this shell": "skip",
+        "providers": "ok",
         "encoder": "ok",
         "bundle": "ok",
         "knobs": checks["knobs"]["status"],  # the shipped bundle's business
@@ -181,6 +182,20 @@ def test_a_route_that_the_bundle_cannot_serve(tmp_path: Path) -> None:
     assert code == 1
     assert checks["routes"]["status"] == "fail"
     assert "fast: knobs" in checks["routes"]["found"]
+
+
+def test_providers_and_what_is_named_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_planted")
+    path = tmp_path / "router.yaml"
+    path.write_text("routes: [{name: away, strategy: fixed, model: xai/grok-4.3}]")
+    monkeypatch.delenv("XAI_API_KEY", raising=False)
+    settings, _ = health.configuration(str(path))
+    check = health.providers(settings)
+    assert check.status == "warn"
+    lacking = "away: grok-4.3 cannot be had at xai: XAI_API_KEY is not set"
+    assert check.found.startswith(f"{lacking}; can be asked: ")
+    assert "groq" in check.found and "planted" not in check.found
+    assert health.providers(None).status == "skip"
 
 
 def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:

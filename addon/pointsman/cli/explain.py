@@ -164,6 +164,9 @@ def _served(d: Decision, o: Outcome | None) -> str:
         eligible = sum(not candidate.excluded for candidate in d.candidates)
         behind = f", {d.margin:.4f} behind" if d.margin is not None else ""
         parts.append(f"It scored highest of {eligible} that could serve; the next was {d.runner_up}{behind}.")
+    if d.bindings:
+        places = ", then ".join(f"{binding.name} as {binding.model}" for binding in d.bindings)
+        parts.append(f"It would be asked for at {places}.")
     if d.route:
         parts.append(f'Route "{d.route}" of router.yaml applied.')
     if d.previous_model:
