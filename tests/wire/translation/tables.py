@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.surface import Translating, surfaces, translates
+from pointsman.wire.translation.answer_losses import PASSED_OVER, UNSAID
 from pointsman.wire.translation.losses import OTHERS, pair
 
 DOCUMENT: Final = Path(__file__).resolve().parents[3] / "docs" / "translation.md"
@@ -22,7 +23,13 @@ _NAMES: Final = {
 
 def rewritten(document: str) -> str:
     """The document with its tables as the code has them now."""
-    makers = {"read": _read(), "written": _written(), "pairs": _pairs()}
+    makers = {
+        "read": _read(),
+        "written": _written(),
+        "pairs": _pairs(),
+        "passed_over": _answers("from", PASSED_OVER),
+        "unsaid": _answers("to", UNSAID),
+    }
     return _PLACE.sub(lambda found: found[1] + "\n".join(makers[found[2]]) + "\n" + found[3], document)
 
 
@@ -62,6 +69,13 @@ def _pairs() -> list[str]:
             lost, refused = pair(source.READING, target.WRITING)
             cells = (title, other, _listed(lost), _listed(refused))
             lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _answers(direction: str, tables: Mapping[str, Mapping[str, str]]) -> list[str]:
+    lines = [f"| {direction} | what | |", "| --- | --- | --- |"]
+    for name, title in _NAMES.items():
+        lines += [f"| {title} | {word} | {why} |" for word, why in tables.get(name, {}).items()]
     return lines
 
 

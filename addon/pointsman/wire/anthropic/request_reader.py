@@ -49,7 +49,7 @@ def read_request(body: Body, path: str, headers: Mapping[str, str]) -> Request:
         temperature=number(members.get("temperature")),
         top_p=number(members.get("top_p")),
         top_k=as_int(members.get("top_k")),
-        stop=tuple(text for text in as_list(members.get("stop_sequences")) if isinstance(text, str)),
+        stop=tuple(text for text in as_list(members.get("stop_sequences")) if isinstance(text, str) and text),
         reasoning=_reasoning(as_dict(members.get("thinking")), output),
         json=_json(output.get("format") or members.get("output_format")),
         stream=members.get("stream") is True,

@@ -38,6 +38,7 @@ def read_request(body: Body, path: str, headers: Mapping[str, str]) -> Request:
     parallel = members.get("parallel_tool_calls")
     limits = (as_int(members.get(name)) for name in ("max_completion_tokens", "max_tokens"))
     stop = members.get("stop")
+    stops = [stop] if isinstance(stop, str) else as_list(stop)
     return Request(
         model=model_name(members.get("model")),
         messages=messages,
@@ -52,7 +53,7 @@ def read_request(body: Body, path: str, headers: Mapping[str, str]) -> Request:
         presence_penalty=number(members.get("presence_penalty")),
         frequency_penalty=number(members.get("frequency_penalty")),
         seed=as_int(members.get("seed")),
-        stop=tuple(text for text in ([stop] if isinstance(stop, str) else as_list(stop)) if text),
+        stop=tuple(text for text in stops if isinstance(text, str) and text),
         reasoning=_reasoning(as_text(members.get("reasoning_effort"))),
         verbosity=as_text(members.get("verbosity")),
         json=_json(as_dict(members.get("response_format"))),
