@@ -78,6 +78,9 @@ def test_ids_that_come_twice_are_told_apart() -> None:
     two = (model(call("a")), user(result("a", "y")))
     said = mended(user("look"), *one, *two)
     assert said[3:] == [("assistant", ["call a~2"]), ("user", ["result a~2: y"])]
+    three = (model(call("a~2")), user(result("a~2", "z")))
+    said = mended(user("look"), *one, *two, *three)
+    assert said[5:] == [("assistant", ["call a~2~2"]), ("user", ["result a~2~2: z"])]
 
 
 def test_instructions_in_the_middle_become_reminders_or_stay() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -286,16 +284,3 @@ def test_what_readers_can_say_is_what_writers_can_lose() -> None:
 def test_the_document_has_all_of_it() -> None:
     """After a change: python tests/wire/translation/tables.py"""
     assert DOCUMENT.read_text(encoding="utf-8") == rewritten(DOCUMENT.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("name", ["anthropic", "openai_chat", "openai_responses"])
-def test_the_document_has_all_quirks(name: str) -> None:
-    """Those that the writer looks at; their meaning stands at its top."""
-    module = importlib.import_module(f"pointsman.wire.{name}.request_writer")
-    source, said = inspect.getsource(module), DOCUMENT.read_text(encoding="utf-8")
-    words = set(re.findall(r'"(\w+)" (?:not )?in target\.quirks', source)) | set(
-        getattr(module, "_EXTRAS", ())
-    )
-    assert words
-    for word in words:
-        assert f"`{word}`" in said and word in (module.__doc__ or ""), word

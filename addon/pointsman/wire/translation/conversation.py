@@ -15,7 +15,7 @@ sent before. So what was sent once stays the beginning of what is sent next, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -73,13 +73,13 @@ class _Pairs:
 def _paired(messages: Sequence[Message]) -> _Pairs:
     pairs = _Pairs()
     latest: dict[str, tuple[_Place, CallPart]] = {}
-    counts: dict[str, int] = {}
+    taken: set[str] = set()
     for number, message in enumerate(messages):
         for index, part in enumerate(message.parts):
             place = (number, index)
             if isinstance(part, CallPart):
-                counts[part.id] = times = counts.get(part.id, 0) + 1
-                pairs.ids[place] = part.id if times == 1 else f"{part.id}~{times}"
+                pairs.ids[place] = _unlike(part.id, taken)
+                taken.add(pairs.ids[place])
                 latest[part.id] = (place, part)
             elif isinstance(part, ResultPart) and part.id in latest:
                 pairs.taken.add(place)
@@ -87,6 +87,15 @@ def _paired(messages: Sequence[Message]) -> _Pairs:
                 known = _answer_to(call, pairs.ids[at])
                 pairs.answers.setdefault(at, replace(known, parts=part.parts, error=part.error))
     return pairs
+
+
+def _unlike(call_id: str, taken: Collection[str]) -> str:
+    """The id, or one like it that no call before it has."""
+    found, number = call_id, 1
+    while found in taken:
+        number += 1
+        found = f"{call_id}~{number}"
+    return found
 
 
 def _unthinking(message: Message) -> Message:
