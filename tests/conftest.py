@@ -22,3 +22,16 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs the shared material beside the checkout")
     return path
+
+
+# What starts proxies and servers on ports of its own stays in one process: in two at once, a client whose server
+# has gone would meet the other's on the port that it left.
+TOGETHER = frozenset({"e2e", "provider", "clients", "cli", "test_trust.py"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For runs in several processes (`-n 2 --dist loadgroup`)."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group("ports"))
