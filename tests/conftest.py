@@ -24,8 +24,8 @@ def shared() -> Path:
     return path
 
 
-# What starts proxies and servers on ports of its own stays in one process: in two at once, a client whose server
-# has gone would meet the other's on the port that it left.
+# What starts proxies and servers on ports of its own stays in one process: in two at once, a client whose
+# server has gone would meet the other's on the port that it left.
 TOGETHER = frozenset({"e2e", "provider", "clients", "cli", "test_trust.py"})
 
 

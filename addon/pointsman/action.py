@@ -21,12 +21,13 @@ from pointsman.classifying import log_line
 from pointsman.embedding import Vector, routing_text
 from pointsman.engine import Engine
 from pointsman.errors import BodyError
+from pointsman.outgoing import ORIGIN, Outgoing, Reaching, Wanted, elsewhere
 from pointsman.pipeline import Plan, Reason, Stamp
 from pointsman.scoring import cluster
 from pointsman.scoring.tiers import Verdict
 from pointsman.semantic_cache import Hit, Place
-from pointsman.surface import Surface
-from pointsman.values import Adaptation, Decision
+from pointsman.surface import Surface, translates
+from pointsman.values import Adaptation, Binding, Decision
 from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
 
@@ -66,6 +67,8 @@ class Action:
         data = encoding.decode(self.request.raw_content or b"", coding, self.engine.settings.max_body_bytes)
         body = Body.parse(data)
         self.stripped = self.surface.strip(body)
+        if translates(self.surface):
+            self.surface.disown(body)
         self.request_bytes = len(data)
         self.path = self.request.path
         self.body = body
@@ -84,7 +87,9 @@ class Action:
         facts = surface.read_facts(body, headers, self.path, self.endpoint)
         credential = surface.credential(headers, self.path, engine.salt)
         host = self.request.pretty_host
-        self.plan = plan = engine.pipeline.plan(facts, credential, asked, surface.ineligible, host)
+        self.plan = plan = engine.pipeline.plan(
+            facts, credential, asked, surface.ineligible, host, Reaching(surface, body, self.path, headers)
+        )
         vector, embed_ms = None, None
         if plan.needs_vector:
             before = time.perf_counter()
@@ -241,6 +246,26 @@ class Action:
         self.engine.pipeline.sessions.refused_account(self.plan.account, model.name if model else name)
         return True
 
+    def prepare(self, decision: Decision, binding: Binding) -> Outgoing:
+        """What is sent for one binding. Raises ConfigError for one without a key, and BodyError."""
+        if binding.provider is None:
+            return self.mended(decision)
+        assert self.plan is not None
+        coding = self.request.headers.get("content-encoding", "")
+        limit = self.engine.settings.max_body_bytes
+        body = Body.parse(encoding.decode(self.request.raw_content or b"", coding, limit))
+        self.surface.strip(body)
+        headers = _looked_up(self.request.headers)
+        wanted = Wanted(self.surface, body, self.request.path, headers, self.plan.facts)
+        catalogue = self.engine.settings.catalogue
+        model = catalogue.resolve(binding.model) or catalogue.resolve(decision.served_model)
+        return elsewhere(wanted, binding, model)
+
+    def mended(self, decision: Decision) -> Outgoing:
+        """What is sent to the origin."""
+        assert self.plan is not None
+        return Outgoing(ORIGIN, self.surface, self.plan.facts, self.outgoing(decision))
+
     def outgoing(self, decision: Decision | None) -> http.Request:
         """The request to send: the client's own but for the body's edits and the router's headers."""
         outgoing = self.request.copy()
@@ -270,7 +295,8 @@ class Action:
         facts, surface = self.plan.facts, self.surface
         model = self.engine.settings.catalogue.resolve(decision.served_model)
         adaptations: list[Adaptation] = []
-        if decision.served_model != facts.requested_model:
+        at_origin = not decision.bindings or any(one.provider is None for one in decision.bindings)
+        if decision.served_model != facts.requested_model and at_origin:
             if model is not None and model is not self.plan.requested:
                 adaptations += surface.adapt(self.body, facts, model)
             self.path = surface.set_model(self.body, self.path, decision.served_model)

@@ -22,12 +22,13 @@ from mitmproxy.proxy import server_hooks
 from pointsman import cache_key, dry_run, local, options
 from pointsman.action import Action, drop_router_headers
 from pointsman.answer import Answer
+from pointsman.attempts import Attempts, Straight
 from pointsman.embedding import Vector
 from pointsman.engine import Engine
 from pointsman.errors import BodyError, ClientError, PointsmanError
 from pointsman.semantic_cache import Kept
 from pointsman.surface import Surface, surfaces
-from pointsman.upstream.routed_stream import Route, install
+from pointsman.upstream.routed_stream import install
 from pointsman.values import Decision
 
 log = logging.getLogger("pointsman")
@@ -46,7 +47,7 @@ class Pointsman:
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self.actions: dict[str, Action] = {}
-        self.routes: dict[str, Route] = {}
+        self.routes: dict[str, Straight] = {}
         self.own: dict[str, str] = {}
         self._uninstall: Callable[[], None] | None = None
         self._worker = ThreadPoolExecutor(1, "pointsman-embed")
@@ -285,7 +286,7 @@ class Pointsman:
         for warning in engine.unsaid(decision.warnings):
             log.warning("%s (decision %s)", warning, decision.id)
         flow.comment = f"{arrow} · {decision.reason}"
-        self.routes[flow.id] = Route(action.outgoing(decision), action.may_retry)
+        self.routes[flow.id] = Attempts(action, action.answer)
 
     def _keeper(self, action: Action, decision: Decision) -> Callable[[bytes, str], None]:
         """What keeps the answer to an action, by the settings that are in force when it has come."""
@@ -321,7 +322,7 @@ class Pointsman:
     def _pass(self, flow: http.HTTPFlow, action: Action) -> None:
         """Send on what was not understood, without the router's headers."""
         self.actions.pop(flow.id, None)
-        self.routes[flow.id] = Route(action.outgoing(None), lambda response: False)
+        self.routes[flow.id] = Straight(action.outgoing(None))
 
     def _refuse(self, flow: http.HTTPFlow, action: Action, status: int, message: str) -> None:
         self.actions.pop(flow.id, None)
@@ -331,31 +332,21 @@ class Pointsman:
     # --- answer -------------------------------------------------------------------------
 
     async def router_verdict(self, flow: http.HTTPFlow) -> None:
-        """A provider refused what went otherwise than the client made it: once more, if that is why."""
-        action, route = self.actions.get(flow.id), self.routes.get(flow.id)
-        if not (action and action.answer and route and route.held):
-            return
-        refused = action.answer.decision
-        try:
-            decision = action.once_more(route.held)
-        except Exception as error:
-            log.warning("a refusal is not understood and passes (decision %s): %s", refused.id, error)
-            return
-        if decision is None:
-            return
-        log.warning("%s; sent again without that (decision %s)", decision.detail, decision.id)
-        action.answer.decision = decision
-        action.answer.retried.append(decision.detail)
-        route.outgoing = action.outgoing(decision)
-        route.again = True
+        """An attempt has no answer, or one to be judged: what comes next."""
+        route = self.routes.get(flow.id)
+        if isinstance(route, Attempts):
+            await route.verdict()
 
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Answers to actions are followed from here on; everything else on these hosts only passes."""
         assert flow.response is not None
-        action = self.actions.get(flow.id)
+        action, route = self.actions.get(flow.id), self.routes.get(flow.id)
         if action and action.answer:
             flow.response.stream = False
-            await action.answer.head(flow)
+            if route and route.opened:
+                route.opening = await action.answer.open(flow.response)
+            else:
+                await action.answer.head(flow)
             decision = action.answer.decision
             if flow.response.status_code < 300 and decision.holds_session:
                 action.engine.pipeline.sessions.served(

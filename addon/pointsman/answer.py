@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 from mitmproxy import http
 
 from pointsman.catalogue import Catalogue
 from pointsman.errors import BodyError
+from pointsman.outgoing import ORIGIN, Outgoing
 from pointsman.pipeline import costs
 from pointsman.semantic_cache import ENTRY_BYTES
 from pointsman.store import Store
 from pointsman.surface import Surface, Transform
-from pointsman.values import NO_CHANGES, Changes, Decision, Facts, Outcome, Usage
+from pointsman.telling import JSON, Telling
+from pointsman.values import NO_CHANGES, Adaptation, Binding, Changes, Decision, Facts, Outcome, Usage
 from pointsman.wire import encoding, marker
+from pointsman.wire.chain import Chain
 from pointsman.wire.observation import Observation
 
 log = logging.getLogger("pointsman")
@@ -32,6 +36,11 @@ log = logging.getLogger("pointsman")
 COMMIT_PATIENCE_S = 1.0
 OBSERVE_LIMIT = 64 * 1024 * 1024  # bytes, decoded, of an answer that is not a stream
 NO_TOKENS = Usage(0, 0, 0, 0, 0)
+# What a client may read in the head of a provider that it does not know of.
+FOREIGN_HEADERS = (
+    "content-type", "content-encoding", "content-length", "transfer-encoding", "cache-control", "date",
+    "retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id",
+)  # fmt: skip
 REQUEST_ID_HEADERS = ("request-id", "x-request-id")
 
 
@@ -58,6 +67,8 @@ class Answer:
         self.facts = facts
         self.surface = surface
         self.retried: list[str] = []  # why it was sent again, each time
+        self.out: Outgoing | None = None  # of the attempt under way
+        self._account = Outcome()  # who answered, after which attempts
         self._store = store
         self._models = models
         self._clock = clock
@@ -68,6 +79,8 @@ class Answer:
         self._row: Future[None] | None = None
         self._head = Outcome()  # what the response head said
         self._transform: Transform | None = None
+        self._client: Transform | None = None  # the client's end of a stream that began before its provider's
+        self._whole: Outcome | None = None  # of an answer that is no longer to be read
         self._decoder: encoding.Decoder | None = None
         self._content_type = ""
         self._raw = False  # the transform failed: bytes pass as they are
@@ -79,22 +92,47 @@ class Answer:
         """The upstream's head has arrived; it leaves for the client when this returns."""
         response = flow.response
         assert response is not None
-        if self.decision.endpoint == "generate":
-            self._head = Outcome(
-                status=response.status_code,
-                request_id=_request_id(response),
-                ttfb_ms=self._elapsed_ms(),
-                retried="; ".join(self.retried) or None,
-            )
+        if self._whole is not None:
+            self._show(response)
+        elif self.decision.endpoint == "generate":
+            self._begin(response)
             if response.status_code == 200 and self._follow_stream(flow, response):
                 await self._commit(self._head)
             # A head without a stream leaves together with its body, and is committed with it.
             self._show(response)
 
+    def _begin(self, response: http.Response) -> None:
+        self._head = replace(
+            self._account,
+            status=response.status_code,
+            request_id=_request_id(response),
+            ttfb_ms=self._elapsed_ms(),
+            retried="; ".join(self.retried) or None,
+        )
+
+    def adapted(self, adaptations: tuple[Adaptation, ...]) -> None:
+        """What was made of the request for a provider that is about to be asked."""
+        if self._row is None:
+            self.decision = replace(self.decision, adaptations=adaptations)
+
+    def served_by(self, binding: Binding, attempts: str | None, fallback_from: str | None) -> None:
+        """Whose answer it is that comes now, and what was tried before, as JSON."""
+        provider = binding.provider.name if binding.provider else None
+        self._account = Outcome(
+            upstream_provider=provider, attempts=attempts, fallback_from=fallback_from
+        )
+
     def _show(self, response: http.Response) -> None:
-        decision = self.decision
+        decision, out = self.decision, self.out
+        if out is not None and out.binding.provider is not None:
+            for name in [name for name in response.headers if name.lower() not in FOREIGN_HEADERS]:
+                del response.headers[name]
         response.headers["x-router-model"] = decision.served_model
-        response.headers["x-router-provider"] = decision.provider or "origin"
+        at = out.binding.provider if out is not None else None
+        named = self._account.upstream_provider or (at.name if at else decision.provider)
+        response.headers["x-router-provider"] = named or "origin"
+        if self._account.fallback_from:
+            response.headers["x-router-fallback-from"] = self._account.fallback_from
         response.headers["x-router-strategy"] = decision.strategy
         response.headers["x-router-decision"] = decision.id
         response.headers["x-router-session"] = decision.session
@@ -107,10 +145,11 @@ class Answer:
     def _follow_stream(self, flow: http.HTTPFlow, response: http.Response) -> bool:
         """Whether the answer is a stream; then it is followed from here on."""
         content_type = self._content_type = response.headers.get("content-type", "")
-        self._transform = self.surface.stream(content_type, self.facts, self._changes())
+        translated = self.out is not None and self.out.translated
+        self._transform = self._telling().follow(content_type, self.out)
         if self._transform is None:
             return False
-        changes = self.decision.changes_answer
+        changes = self.decision.changes_answer or translated
         coding = response.headers.get("content-encoding", "")
         if coding and coding.strip().lower() != "identity":
             try:
@@ -121,6 +160,8 @@ class Answer:
                 return True
             if changes:
                 del response.headers["content-encoding"]
+        if translated:
+            response.headers["content-type"] = self._telling().stream_type
         if changes and response.headers.pop("content-length", None) is not None and not flow.request.is_http2:
             response.headers["transfer-encoding"] = "chunked"
         response.stream = self._feed_changed if changes else self._feed_observed
@@ -146,13 +187,77 @@ class Answer:
             added=frozenset(item.parameter for item in decision.adaptations if item.verb == "add"),
         )
 
+    # --- prelude and failover -----------------------------------------------------------
+
+    def _telling(self) -> Telling:
+        decision = self.decision
+        return Telling(
+            self.surface, self.facts, self._changes(), decision.id, decision.requested_model, int(decision.at)
+        )
+
+    def may_open(self) -> bool:
+        """Can a stream begin before the provider's does?"""
+        if self.out is None or not (self.decision.changes_answer or self.out.translated):
+            return False
+        return bool(self._telling().opening(self.out, self._bindings()))
+
+    def _bindings(self) -> tuple[Binding, ...]:
+        return self.decision.bindings or (self.out.binding if self.out else ORIGIN,)
+
+    async def open(self, response: http.Response) -> list[bytes]:
+        """The prelude leaves when this returns: its head is `response`, its first bytes are given."""
+        assert self.out is not None
+        telling = self._telling()
+        self._client = client = telling.client()
+        self._begin(response)
+        await self._commit(self._head)
+        self._show(response)
+        return [*client.feed(telling.opening(self.out, self._bindings())), client.mark()]
+
+    def join(self, head: http.Response) -> Callable[[bytes], Iterable[bytes]]:
+        """How a stream goes on that has been opened, with the answer that begins with `head`."""
+        self._head = replace(self._head, **_given(self._account), request_id=_request_id(head))
+        self._content_type = head.headers.get("content-type", "")
+        coding = head.headers.get("content-encoding", "").strip().lower()
+        self._decoder = encoding.Decoder(coding, OBSERVE_LIMIT) if coding not in ("", "identity") else None
+        self._transform = self._telling().follow(self._content_type, self.out, self._client)
+        return self._feed_changed
+
+    def join_whole(self, data: bytes) -> list[bytes]:
+        """The rest of a stream that has been opened, where the provider gave a whole answer to it."""
+        return self._streamed(data)
+
+    def streamed(self, data: bytes) -> http.Response:
+        """A provider's whole answer as the stream that the client wants."""
+        head = {"content-type": self._telling().stream_type}
+        return http.Response.make(200, b"".join(self._streamed(data)), head)
+
+    def _streamed(self, data: bytes) -> list[bytes]:
+        assert self.out is not None
+        seen = self.out.surface.observe_body(data)
+        self._head = replace(self._head, **_given(self._account), status=200)
+        pieces = self._telling().streamed(data, self.out, self._client)
+        self._whole = replace(self._outcome(seen), complete=True, total_ms=self._elapsed_ms())
+        self._commit_blocking(self._whole)
+        return pieces
+
+    def fail(self, status: int, message: str) -> list[bytes]:
+        """The error that ends a stream the client has the beginning of."""
+        stream = self._transform or self._client
+        said = stream.fail(status, message) if stream is not None else b""
+        self._head = replace(self._head, **_given(self._account))
+        seen = self._transform.observation if self._transform else None
+        outcome = self._outcome(seen) if seen else self._head
+        self._commit_blocking(replace(outcome, error=message, complete=False, total_ms=self._elapsed_ms()))
+        return [said] if said else []
+
     # --- stream -------------------------------------------------------------------------
 
     def _feed_changed(self, chunk: bytes) -> list[bytes]:
         """mitmproxy calls this with each chunk, and with b"" at the end. Never raises."""
         assert self._transform is not None
         if self._raw:
-            return [chunk] if chunk else []
+            return [chunk] if chunk and not isinstance(self._transform, Chain) else []
         try:
             plain = self._decoder.feed(chunk) if self._decoder and chunk else chunk
             out = self._transform.feed(plain) if chunk else self._transform.flush()
@@ -178,6 +283,9 @@ class Answer:
 
     def _pass_raw(self, error: Exception, chunk: bytes) -> list[bytes]:
         self._raw = True
+        if isinstance(self._transform, Chain):
+            self._warn("the rest of the answer is lost", error)
+            return self.fail(502, "the answer cannot be understood any longer")
         self._warn("the rest of the answer passes as it is", error)
         rest = self._transform.pending if self._transform else b""
         return [part for part in (rest, chunk) if part]
@@ -246,12 +354,15 @@ class Answer:
         """An answer that is not a stream is complete; it leaves for the client when this returns."""
         response = flow.response
         assert response is not None
-        if self._transform is not None or self.decision.endpoint != "generate":
+        followed = self._transform is not None or self._client is not None or self._whole is not None
+        if followed or self.decision.endpoint != "generate":
             return
         try:
             coding = response.headers.get("content-encoding", "")
             data = encoding.decode(response.raw_content or b"", coding, OBSERVE_LIMIT)
-            seen = self.surface.observe_body(data)
+            translated = self.out is not None and self.out.translated and response.status_code == 200
+            surface = self.out.surface if self.out and translated else self.surface
+            seen = surface.observe_body(data)
         except BodyError as error:
             self._warn("the answer is not understood and passes as it is", error)
             outcome = replace(self._head, error=f"unreadable answer: {error}", complete=False)
@@ -265,9 +376,12 @@ class Answer:
         await self._commit(replace(outcome, total_ms=self._elapsed_ms()))
 
     def _change_body(self, response: http.Response, data: bytes) -> None:
-        if not self.decision.changes_answer:
+        translated = self.out is not None and self.out.translated
+        if not (self.decision.changes_answer or translated):
             return
-        response.raw_content = self.surface.rewrite_body(data, self._changes())
+        if translated:
+            response.headers["content-type"] = JSON
+        response.raw_content = self._telling().body(data, self.out)
         for name in ("content-encoding", "transfer-encoding"):
             response.headers.pop(name, None)
         response.headers["content-length"] = str(len(response.raw_content))
@@ -349,6 +463,15 @@ class Answer:
 
     def _warn(self, what: str, error: Exception) -> None:
         log.warning("%s (decision %s): %s", what, self.decision.id, str(error) or type(error).__name__)
+
+
+def _given(account: Outcome) -> dict[str, Any]:
+    """What is known of who answered."""
+    return {
+        name: value
+        for name in ("upstream_provider", "attempts", "fallback_from")
+        if (value := getattr(account, name)) is not None
+    }
 
 
 def _request_id(response: http.Response) -> str | None:

@@ -87,6 +87,25 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class WordOrNumber:
+    """One of a few words, or a number in its place."""
+
+    words: tuple[str, ...]
+    number: Number
+
+    def read(self, value: Any) -> str:
+        """As text, so that it can be an option's."""
+        if isinstance(value, bool):  # YAML's off is one
+            value = "on" if value else "off"
+        if isinstance(value, str) and value in self.words:
+            return value
+        try:
+            return str(self.number.read(value))
+        except ValueError as error:
+            raise ValueError(f"must be {listed(self.words)}, or a number: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """Names or paths, separated by commas."""
 

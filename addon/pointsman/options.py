@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from pointsman import config, paths
 from pointsman.catalogue import Catalogue
-from pointsman.checks import Flag, Number, Place, Places, Rule, Text, Word
+from pointsman.checks import Flag, Number, Place, Places, Rule, Text, Word, WordOrNumber
 from pointsman.config_routes import RATIO, Route
 from pointsman.errors import ConfigError
 from pointsman.upstream.bindings import missing
@@ -149,6 +149,24 @@ SCALARS: Final = (
         Number(1024, 1 << 31, whole=True),
     ),
     Option(
+        "prelude_grace_ms", str, "auto",
+        "How long a stream waits for the provider before its head and the marker are sent, in milliseconds; "
+        "0 sends them at once, off never. auto is off where the client talks to its own provider, since it "
+        "reads that head, and 250 where another one answers.",
+        WordOrNumber(("auto", "off"), Number(0, 600_000, whole=True)),
+    ),
+    Option(
+        "first_byte_timeout_s", int, 120,
+        "How long another provider than the client's own, or one that another can stand in for, may take "
+        "until its streamed answer begins, in seconds; 0 is as long as it likes.",
+        Number(0, 3600, whole=True),
+    ),
+    Option(
+        "stall_timeout_s", int, 300,
+        "How long such an answer may pause once it has begun, in seconds; 0 is as long as it likes.",
+        Number(0, 3600, whole=True),
+    ),
+    Option(
         "cache", str, "off",
         "Give an answer again to a request that asks the same: on keeps answers in memory for an hour. It is "
         "approximate. A request header x-router-cache: off leaves one request out.",
@@ -182,6 +200,9 @@ class Settings:
     websocket: str
     session_ttl_s: int
     max_body_bytes: int
+    prelude_grace_ms: str  # auto, off, or a number
+    first_byte_timeout_s: int
+    stall_timeout_s: int
     cache: str
     cache_mb: int
     hosts: Mapping[str, tuple[tuple[str, int], ...]]  # (host, port) of each surface

@@ -177,7 +177,8 @@ class Pipeline:
             raise ClientError(
                 f"x-router-model: {name[:80]!r} is not in the catalogue", source="x-router-model"
             )
-        reach = plan.ways.of(model)
+        # Who names a model wants it tried, whatever the provider said before.
+        reach = replace(plan.ways, refused=lambda model, binding: "").of(model)
         if plan.facts.endpoint == "count_tokens" and not reach.at_origin:
             return as_asked(plan, Reason.COUNT)
         if not reach.bindings:

@@ -30,8 +30,10 @@ from pointsman.wire.translation.writing import EventWriter
 class Transform(Protocol):
     """Follows one streamed answer; see `wire/transform.py`."""
 
-    observation: Observation
     dirty: bool
+
+    @property
+    def observation(self) -> Observation: ...
 
     @property
     def pending(self) -> bytes: ...
@@ -41,6 +43,8 @@ class Transform(Protocol):
     def flush(self) -> list[bytes]: ...
 
     def fail(self, status: int, message: str) -> bytes: ...
+
+    def mark(self) -> bytes: ...
 
 
 class Surface(Protocol):
@@ -104,6 +108,9 @@ class Surface(Protocol):
 
     def remedy(self, body: Body, refusal: bytes) -> list[Adaptation]:
         """Take out of the client's own body what a 400 complains about; nothing where that is not known."""
+
+    def estrange(self, body: Body) -> int:
+        """Take out of the history what only the account that it was written for can read; how much it was."""
 
     def error_body(self, status: int, message: str) -> bytes:
         """An error in this surface's shape."""

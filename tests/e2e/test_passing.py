@@ -361,6 +361,7 @@ def test_a_gateway_that_takes_no_wish_for_the_usage_is_asked_without(
     raw: httpx2.Client, provider: StandIn, rows: Rows, account: str, body: Any
 ) -> None:
     """Gateways refuse with 422 what they do not know, and say which in a list."""
+    del raw.headers["x-api-key"]
     said = b'data: {"id":"c","model":"gpt-5","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     provider.script(
         Page(json.dumps(body).encode(), 422, {"content-type": "application/json"}),

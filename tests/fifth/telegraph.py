@@ -116,6 +116,10 @@ def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
     return []
 
 
+def estrange(body: Body) -> int:
+    return 0
+
+
 def unrepeatable(body: Body) -> str:
     return ""
 

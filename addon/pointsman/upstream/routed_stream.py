@@ -1,40 +1,54 @@
-"""One request, possibly sent upstream more than once: the only file that touches mitmproxy's HTTP layers.
+"""One request, sent upstream as often as it takes: the only file that touches mitmproxy's HTTP layers.
 
-mitmproxy gives an addon the request before it is sent and the response head when it
-arrives, but no way to send something else than what its user interfaces show, nor to
-send it again. `RoutedStream` adds both to mitmproxy's own `HttpStream`, with
-mitmproxy's own connections. The rules:
+mitmproxy gives an addon the request before it is sent and the response head when it arrives, but no way to
+send something else than what its user interfaces show, to answer before the upstream has, or to try again
+elsewhere. `RoutedStream` adds these to mitmproxy's own `HttpStream`, with mitmproxy's own connections. What
+is sent where, what an answer is worth, and what comes after a failure is the `Route`'s to say. The rules:
 
-1. `flow.request` stays the client's. What is sent upstream is `Route.outgoing`, a
-   request of its own, so that saved flows replay as the client made them.
-2. A flow without a `Route` takes mitmproxy's own way, unchanged.
-3. A response that the route wants to judge is held back whole, head and body. Then
-   one blocking hook asks for a verdict: deliver it, or send `Route.outgoing` again.
-   Nothing of a held response has reached the client or any other addon.
-4. The next attempt starts only after that hook: inside the end-of-message event the
-   HTTP/1 codec has not yet been reset, and its connection could not be used again.
-5. Each further attempt has an internal stream id of its own, because the HTTP/2 codec
-   keys everything on it. The client side keeps the original id.
-6. A held response larger than `HOLD_LIMIT` is delivered as it is.
-7. What is routed is read whole: mitmproxy's `stream_large_bodies` would send a body on before
-   the `request` hook has seen it, with the router's headers and the model it asked for.
-8. A failed connection is tried anew by the next request of any flow. mitmproxy repeats the error
-   instead while the client's own connection lasts, which with HTTP/2 is as long as it likes.
+ 1. `flow.request` stays the client's. What goes upstream is `Route.request`, of its own for each attempt,
+    so that saved flows replay as the client made them and show no credential but the client's.
+ 2. A flow without a `Route` takes mitmproxy's own way, unchanged.
+ 3. Each attempt has a stream id of its own, because the upstream codecs key everything on it. What still
+    arrives for an attempt that is over is dropped. The client's side keeps the original id.
+ 4. What an attempt answers is judged by its head: passed on, held whole, or held until the answer's content
+    begins. Nothing of what is held has reached the client or another addon.
+ 5. Whatever ends an attempt before its answer has begun becomes a `Failure`, for which one blocking hook
+    asks the route for its verdict: another attempt, an answer instead, or the failure as it is. Only after
+    that hook may the next attempt start: inside an end-of-message event the HTTP/1 codec has not been reset
+    yet.
+ 6. The prelude is a head and first bytes that the client gets before the upstream has answered. After it
+    the verdict can still be another attempt; the end of all attempts is then the route's last words in the
+    stream.
+ 7. Once content of an answer has reached the client there is no further attempt, only an end.
+ 8. Connecting does not block, so that the prelude does not wait for it. `yield` of the command must be the
+    last of its event: a connection that is open already answers from within.
+ 9. When the client has gone, the attempt under way is cancelled, and no other starts.
+10. A timer that is no longer needed is given to nobody, or it would keep the flow in memory until it rings.
+11. What is routed is read whole: mitmproxy's `stream_large_bodies` would send a body on before the
+    `request` hook has seen it, with the router's headers and the model it asked for.
+12. A failed connection is tried anew by the next attempt of any flow. mitmproxy repeats the error instead
+    while the client's own connection lasts, which with HTTP/2 is as long as it likes.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mitmproxy import http, version
-from mitmproxy.proxy import commands, events, layer
+from mitmproxy import flow, http, version
+from mitmproxy.connection import Server
+from mitmproxy.proxy import commands, context, events, layer
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http import (
     DropStream,
+    ErrorCode,
+    GetHttpConnection,
+    GetHttpConnectionCompleted,
+    HttpErrorHook,
     HttpRequestHook,
     HttpResponseHeadersHook,
     HttpStream,
@@ -57,27 +71,88 @@ from pointsman.errors import ConfigError
 if TYPE_CHECKING:
     from mitmproxy.proxy.layers.http import HttpLayer
 
-HOLD_LIMIT = 256 * 1024  # bytes; a provider's refusal is a few hundred
+REFUSAL_LIMIT: Final = 256 * 1024  # bytes held of a refusal, which has a few hundred
+ANSWER_LIMIT: Final = 64 * 1024 * 1024  # bytes held of an answer that is no stream
+OPENING_LIMIT: Final = 1024 * 1024  # bytes held of a stream whose content does not begin
 # Far above any id a codec hands out, so that an attempt's id never meets a client's.
 _attempt_ids = itertools.count(1 << 40)
+_NO_ATTEMPT: Final = -1
+_FROM_UPSTREAM: Final = (
+    ResponseHeaders,
+    ResponseData,
+    ResponseTrailers,
+    ResponseEndOfMessage,
+    ResponseProtocolError,
+)
 
 
-@dataclass
-class Route:
-    """How one flow goes upstream. Made by the addon in its `request` hook."""
+class Hold(Enum):
+    """What becomes of an answer, by its head."""
 
-    outgoing: http.Request
-    judge: Callable[[http.Response], bool]
-    """Shall this response head be held for a verdict? Called once per attempt; must not block."""
-    held: http.Response | None = None
-    """The held response, body included, while the verdict hook runs."""
-    again: bool = False
-    """The verdict: send `outgoing` once more."""
+    PASS = "pass"  # noqa: S105 — goes on as it comes
+    WHOLE = "whole"  # is held to its end, and then judged
+    WATCH = "watch"  # is held until `Route.watch` says that its content begins
+
+
+class Watch(Enum):
+    """What a route sees in the beginning of a stream."""
+
+    WAIT = "wait"  # nothing to tell yet
+    BEGUN = "begun"  # content: now it belongs to the client
+    BROKEN = "broken"  # an error, or nothing of what was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt ended without an answer. `kind` is connect, reset, timeout, answer or held.
+
+    With `held`, `response` is all that came, body included, and may after all be what the client shall get.
+    """
+
+    kind: str
+    message: str
+    response: http.Response | None = None
+
+
+class Route(Protocol):
+    """How one flow goes upstream. Made in the addon's `request` hook; only the verdict hook may wait."""
+
+    request: http.Request
+    """What the next attempt sends, and where to."""
+    grace_s: float | None
+    """How long the prelude waits for the upstream; 0: not at all; None: there is none."""
+    patience_s: float
+    """How long an attempt may take until its content begins; 0: as long as it likes."""
+    stall_s: float
+    """How long an answer that has begun may pause; 0: as long as it likes."""
+    opening: list[bytes]
+    """The first bytes of a prelude; set in the `responseheaders` hook of the head that `prelude` made."""
+    failure: Failure | None
+    """What the verdict is about."""
+    again: bool
+    """The verdict: send `request`, which is another one by now."""
+    instead: http.Response | None
+    """The verdict: the client gets this."""
+
+    def prelude(self) -> http.Response:
+        """The head that leaves before the upstream's; sets what `responseheaders` has to know."""
+
+    def judge(self, head: http.Response) -> Hold:
+        """Once for each attempt that gets a head."""
+
+    def watch(self, chunk: bytes) -> Watch:
+        """What the beginning says, chunk by chunk; b"" is its end."""
+
+    def join(self, head: http.Response) -> Callable[[bytes], Iterable[bytes]]:
+        """The transform of an answer that goes on from the prelude; called with b"" at its end."""
+
+    def last_words(self, message: str) -> list[bytes] | None:
+        """What ends a stream that has begun and cannot go on; None: it breaks off as the upstream did."""
 
 
 @dataclass
 class RouterVerdictHook(commands.StartHook):
-    """A held response is complete; its route says what becomes of it."""
+    """An attempt ended without an answer, or with one to be judged; its route says what becomes of it."""
 
     flow: http.HTTPFlow
 
@@ -85,23 +160,61 @@ class RouterVerdictHook(commands.StartHook):
 @dataclass
 class _Held:
     head: ResponseHeaders
+    hold: Hold
     body: bytearray = field(default_factory=bytearray)
+    trailers: ResponseTrailers | None = None
+
+    def limit(self) -> int:
+        if self.hold is Hold.WATCH:
+            return OPENING_LIMIT
+        return REFUSAL_LIMIT if self.head.response.status_code >= 300 else ANSWER_LIMIT
+
+
+class _Nobody:
+    """Hears the timers of streams that are over."""
+
+    def handle_event(self, event: events.Event) -> Iterator[commands.Command]:
+        return iter(())
+
+
+_NOBODY: Final[Any] = _Nobody()
 
 
 class RoutedStream(HttpStream):
-    """mitmproxy's HttpStream with an outgoing request of its own and a second attempt."""
+    """mitmproxy's HttpStream with attempts, a prelude, and timeouts for flows that have a route."""
 
-    routes: dict[str, Route]  # by flow id; set by `install`
+    routes: Mapping[str, Route]  # by flow id; set by `install`
     whole: Container[str]  # ids of the flows whose bodies are read whole; likewise
     route: Route | None = None
-    attempt: int | None = None  # internal id of an attempt after the first
+    _attempt: int = _NO_ATTEMPT  # the stream id of the attempt under way
+    _connecting: GetHttpConnection | None = None
+    _alive = False  # the attempt's request has been sent, and its answer has not ended
     _held: _Held | None = None
+    _opened = False  # the prelude has been sent
+    _due = False  # the grace is over, but a refusal was just arriving
+    _deadline = 0.0  # monotonic seconds; of the attempt until its content begins, then of the next chunk
+
+    def __init__(self, context: context.Context, stream_id: int) -> None:
+        super().__init__(context, stream_id)
+        self._timers: dict[str, commands.RequestWakeup] = {}  # not rung yet: prelude, patience
+
+    # --- the client's side --------------------------------------------------------------
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, RequestProtocolError) and self.attempt is not None:
-            # The client is gone: what has to be cancelled upstream is the current attempt.
-            event = RequestProtocolError(self.attempt, event.message, event.code)
-        yield from super()._handle_event(event)
+        if self.route is None:
+            yield from super()._handle_event(event)
+        elif isinstance(event, events.Wakeup):
+            yield from self._rings(event.command)
+        elif isinstance(event, GetHttpConnectionCompleted):
+            yield from self._connected(event)
+        elif isinstance(event, RequestProtocolError):
+            yield from self._client_gone(event)
+        elif isinstance(event, _FROM_UPSTREAM) and event.stream_id != self._attempt:
+            return  # of an attempt that is over
+        elif isinstance(event, ResponseProtocolError):
+            yield from self._broke_off(event.message, event.code)
+        else:
+            yield from super()._handle_event(event)
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
         """As in the base class, but that only `body_size_limit` counts where bodies are read whole."""
@@ -114,7 +227,7 @@ class RoutedStream(HttpStream):
         return limit is not None and len(self.request_body_buf if request else self.response_body_buf) > limit
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """As in the base class, but for what is sent."""
+        """As in the base class, until the request is sent."""
         if not isinstance(event, RequestEndOfMessage):
             yield from super().state_consume_request_body(event)
             return
@@ -127,111 +240,323 @@ class RoutedStream(HttpStream):
             return
         if self.flow.response:
             self.flow.response.timestamp_start = time.time()
-            yield HttpResponseHeadersHook(self.flow)
-            if (yield from self.check_killed(True)):
-                return
-            yield from self.send_response()
+            yield from self._answer_instead(self.flow.response)
             return
         self.route = self.routes.get(self.flow.id)
-        yield from self._send(self.stream_id)
-
-    def _send(self, stream_id: int) -> layer.CommandGenerator[None]:
-        if not (yield from self.make_server_connection()):
+        if self.route is None:
+            if (yield from self.make_server_connection()):
+                yield from self._send(self.stream_id, self.flow.request)
             return
-        request = self.route.outgoing if self.route else self.flow.request
-        content = request.raw_content
-        trailers = request.trailers
-        yield SendHttp(RequestHeaders(stream_id, request, not (content or trailers)), self.context.server)
-        if content:
-            yield SendHttp(RequestData(stream_id, content), self.context.server)
-        if trailers:
-            yield SendHttp(RequestTrailers(stream_id, trailers), self.context.server)
-        yield SendHttp(RequestEndOfMessage(stream_id), self.context.server)
+        if self.route.grace_s == 0:
+            yield from self._open()
+            if self.client_state is self.state_errored:
+                return
+        elif self.route.grace_s is not None:
+            yield from self._arm(self.route.grace_s, prelude=True)
+        yield from self._try(self.stream_id)
 
-    def make_server_connection(self) -> layer.CommandGenerator[bool]:
-        http_layer = self._http_layer
-        for known in http_layer.connections:
-            # The entry itself stays, for events of the connection that are still to come.
-            if known.error and not known.connected and known not in http_layer.waiting_for_establishment:
-                known.error = None
-        return (yield from super().make_server_connection())
+    def _client_gone(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
+        yield from self._abandon(event.message, event.code)
+        if self.client_state != self.state_errored and self.server_state not in (
+            self.state_done,
+            self.state_errored,
+        ):
+            self.flow.error = flow.Error(event.message)
+            yield HttpErrorHook(self.flow)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield from self._over()
+        yield DropStream(self.stream_id)
+
+    # --- attempts -----------------------------------------------------------------------
+
+    def _try(self, stream_id: int) -> layer.CommandGenerator[None]:
+        """Begin an attempt with the route's request. Nothing may follow it (rule 8)."""
+        assert self.route
+        self._attempt = stream_id
+        if stream_id != self.stream_id:
+            self._http_layer.streams[stream_id] = self
+        self.server_state = self.state_wait_for_response_headers
+        self._forget_failed_connections()
+        if self.route.patience_s:
+            self._deadline = time.monotonic() + self.route.patience_s
+            yield from self._arm(self.route.patience_s)
+        request = self.route.request
+        self._connecting = get = GetHttpConnection(
+            (request.host, request.port),
+            request.scheme == "https",
+            self.flow.server_conn.via,
+            self.flow.server_conn.transport_protocol,
+        )
+        get.blocking = False
+        self._http_layer.command_sources[get] = self
+        yield get
+
+    def _connected(self, event: GetHttpConnectionCompleted) -> layer.CommandGenerator[None]:
+        if event.command is not self._connecting:
+            return
+        self._connecting = None
+        connection, error = event.reply
+        if connection is None:
+            yield from self._failed(Failure("connect", error or "cannot connect"))
+            return
+        assert self.route and isinstance(connection, Server)
+        self.context.server = self.flow.server_conn = connection
+        self._alive = True
+        yield from self._send(self._attempt, self.route.request)
+
+    def _send(self, stream_id: int, request: http.Request) -> layer.CommandGenerator[None]:
+        content, trailers = request.raw_content, request.trailers
+        server = self.context.server
+        yield SendHttp(RequestHeaders(stream_id, request, not (content or trailers)), server)
+        if content:
+            yield SendHttp(RequestData(stream_id, content), server)
+        if trailers:
+            yield SendHttp(RequestTrailers(stream_id, trailers), server)
+        yield SendHttp(RequestEndOfMessage(stream_id), server)
+
+    def _abandon(self, message: str, code: ErrorCode = ErrorCode.CANCEL) -> layer.CommandGenerator[None]:
+        """End the attempt under way, whatever it is doing; what still comes of it is dropped."""
+        attempt, self._attempt = self._attempt, _NO_ATTEMPT
+        self._connecting = None
+        if self._alive:
+            self._alive = False
+            yield SendHttp(RequestProtocolError(attempt, message, code), self.context.server)
+        if attempt not in (_NO_ATTEMPT, self.stream_id):
+            yield DropStream(attempt)
+
+    def _failed(self, failure: Failure) -> layer.CommandGenerator[None]:
+        """Ask for the verdict on an attempt without an answer, and carry it out."""
+        assert self.route
+        held = self._held if failure.response is not None else None
+        self._held = None
+        if held is None:
+            yield from self._abandon(failure.message)
+        self.route.failure = failure
+        yield RouterVerdictHook(self.flow)
+        self.route.failure = None
+        if (yield from self.check_killed(True)):
+            yield from self._abandon("the client has gone")
+            yield from self._over()
+            return
+        if self.route.again:
+            self.route.again = False
+            yield from self._abandon(failure.message)
+            if self._due and not self._opened:
+                yield from self._open()
+                if self.client_state is self.state_errored:
+                    return
+            yield from self._try(next(_attempt_ids))
+        elif self._opened:
+            yield from self._end_with(self.route.last_words(failure.message) or [])
+        elif self.route.instead is not None:
+            yield from self._answer_instead(self.route.instead)
+        elif held is not None:
+            yield from self._release(held, ended=True)
+        else:
+            yield from self._break(ErrorCode.CONNECT_FAILED, failure.message)
+
+    def _broke_off(self, message: str, code: ErrorCode) -> layer.CommandGenerator[None]:
+        """The connection, or the attempt's stream on it, was lost before the answer's end."""
+        assert self.route
+        self._alive = False
+        if self.server_state in (self.state_wait_for_response_headers, self.state_hold_response):
+            yield from self._failed(Failure("reset", message))
+            return
+        streaming = self.server_state == self.state_stream_response_body
+        words = self.route.last_words(message) if streaming else None
+        if words is None:
+            yield from self._break(code, message)
+        else:
+            yield from self._end_with(words)
+
+    def _break(self, code: ErrorCode, message: str) -> layer.CommandGenerator[None]:
+        """mitmproxy's own end of a flow whose upstream has failed."""
+        yield from self._abandon(message)
+        yield from self._over()
+        yield from super().handle_protocol_error(ResponseProtocolError(self.stream_id, message, code))
+
+    # --- answers ------------------------------------------------------------------------
 
     def state_wait_for_response_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if (
-            self.route
-            and isinstance(event, ResponseHeaders)
-            and not event.end_stream
-            and self.route.judge(event.response)
-        ):
-            self._held = _Held(event)
-            self.server_state = self.state_hold_response
-        else:
+        assert isinstance(event, ResponseHeaders)
+        hold = self.route.judge(event.response) if self.route else Hold.PASS
+        if hold is Hold.PASS and not self._opened:
             yield from super().state_wait_for_response_headers(event)
+        else:
+            self._held = _Held(event, hold)
+            self.server_state = self.state_hold_response
 
     def state_hold_response(self, event: events.Event) -> layer.CommandGenerator[None]:
         held = self._held
         assert held and self.route
         if isinstance(event, ResponseData):
             held.body += event.data
-            if len(held.body) > HOLD_LIMIT:
-                yield from self._release()
+            seen = self.route.watch(event.data) if held.hold is Hold.WATCH else Watch.WAIT
+            if seen is Watch.BROKEN:
+                yield from self._failed(Failure("answer", "the answer is none"))
+            elif len(held.body) > held.limit() and held.hold is Hold.WHOLE and self._opened:
+                yield from self._failed(Failure("answer", "the answer is too long"))
+            elif seen is Watch.BEGUN or len(held.body) > held.limit():
+                self._held = None
+                yield from self._release(held)
         elif isinstance(event, ResponseTrailers):
-            yield from self._release()
-            yield from self.server_state(event)
+            held.trailers = event
         elif isinstance(event, ResponseEndOfMessage):
-            self.route.held = held.head.response
-            self.route.held.raw_content = bytes(held.body)
-            yield RouterVerdictHook(self.flow)
-            self.route.held = None
-            if (yield from self.check_killed(True)):
+            self._alive = False
+            if held.hold is Hold.WATCH and self.route.watch(b"") is Watch.BEGUN:
+                self._held = None
+                yield from self._release(held, ended=True)
                 return
-            if self.route.again:
-                self.route.again = False
-                yield from self._send_again()
-            else:
-                yield from self._release()
-                yield from self.server_state(event)
+            response = held.head.response
+            response.raw_content = bytes(held.body)
+            yield from self._failed(Failure("held", f"status {response.status_code}", response))
 
-    def _release(self) -> layer.CommandGenerator[None]:
-        """Give the held response the way it would have gone."""
-        held, self._held = self._held, None
-        assert held
-        held.head.response.raw_content = None
-        yield from super().state_wait_for_response_headers(held.head)
+    def _release(self, held: _Held, *, ended: bool = False) -> layer.CommandGenerator[None]:
+        """Let a held answer go its way."""
+        assert self.route
+        attempt = self._attempt
+        response = held.head.response
+        response.raw_content = None
+        if self._opened:
+            assert self.flow.response
+            self.flow.response.stream = self.route.join(response)
+            self.server_state = self.state_stream_response_body
+        else:
+            yield from super().state_wait_for_response_headers(held.head)
         if held.body:
-            yield from self.server_state(ResponseData(self.stream_id, bytes(held.body)))
+            yield from self.server_state(ResponseData(attempt, bytes(held.body)))
+        if held.trailers:
+            yield from self.server_state(held.trailers)
+        if ended:
+            yield from self.server_state(ResponseEndOfMessage(attempt))
 
-    def _send_again(self) -> layer.CommandGenerator[None]:
-        self._held = None
-        yield from self._drop_attempt()
-        self.attempt = next(_attempt_ids)
-        self._http_layer.streams[self.attempt] = self
-        self.server_state = self.state_wait_for_response_headers
-        yield from self._send(self.attempt)
+    def state_stream_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self.route and self.route.stall_s:
+            self._deadline = time.monotonic() + self.route.stall_s
+            yield from self._arm(self.route.stall_s)
+        if isinstance(event, ResponseEndOfMessage):
+            self._alive = False
+        yield from super().state_stream_response_body(event)
+
+    def state_consume_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseEndOfMessage):
+            self._alive = False
+        yield from super().state_consume_response_body(event)
+
+    def _open(self) -> layer.CommandGenerator[None]:
+        """Send the prelude."""
+        assert self.route
+        self._opened = True
+        self.flow.response = response = self.route.prelude()
+        if self.flow.request.is_http2:
+            response.http_version = "HTTP/2.0"
+        else:
+            response.headers["transfer-encoding"] = "chunked"
+        response.timestamp_start = time.time()
+        yield HttpResponseHeadersHook(self.flow)
+        if (yield from self.check_killed(True)):
+            yield from self._abandon("the client has gone")
+            yield from self._over()
+            return
+        yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), self.context.client)
+        yield from self._forward(self.route.opening)
+
+    def _answer_instead(self, response: http.Response) -> layer.CommandGenerator[None]:
+        """The client gets a response that no upstream has sent."""
+        self.flow.response = response
+        yield HttpResponseHeadersHook(self.flow)
+        if (yield from self.check_killed(True)):
+            yield from self._over()
+            return
+        yield from self.send_response()
+
+    def _end_with(self, words: list[bytes]) -> layer.CommandGenerator[None]:
+        """End a stream that the client has the beginning of."""
+        yield from self._abandon("the answer has ended")
+        yield from self._forward(words)
+        yield from self.send_response(already_streamed=True)
+
+    def _forward(self, chunks: Iterable[bytes]) -> layer.CommandGenerator[None]:
+        for chunk in chunks:
+            if self.context.options.store_streamed_bodies:
+                self.response_body_buf += chunk
+            yield SendHttp(ResponseData(self.stream_id, chunk), self.context.client)
+
+    # --- time ---------------------------------------------------------------------------
+
+    def _arm(self, seconds: float, *, prelude: bool = False) -> layer.CommandGenerator[None]:
+        purpose = "prelude" if prelude else "patience"
+        if purpose not in self._timers:
+            self._timers[purpose] = timer = commands.RequestWakeup(seconds)
+            yield timer
+
+    def _rings(self, timer: commands.Command) -> layer.CommandGenerator[None]:
+        purpose = next((name for name, known in self._timers.items() if known is timer), None)
+        if purpose is None:
+            return
+        del self._timers[purpose]
+        waiting = self.server_state in (self.state_wait_for_response_headers, self.state_hold_response)
+        if purpose == "prelude":
+            if waiting and not (self._held and self._held.hold is Hold.WHOLE):
+                yield from self._open()
+            else:
+                self._due = True
+            return
+        streaming = self.server_state == self.state_stream_response_body
+        if not (waiting or streaming):
+            return
+        left = self._deadline - time.monotonic()
+        if left > 0:
+            yield from self._arm(left)
+        elif waiting:
+            yield from self._failed(Failure("timeout", "no answer in time"))
+        else:
+            yield from self._stalled()
+
+    def _stalled(self) -> layer.CommandGenerator[None]:
+        assert self.route
+        message = "the answer has stopped in the middle"
+        words = self.route.last_words(message)
+        if words is None:
+            yield from self._break(ErrorCode.GENERIC_SERVER_ERROR, message)
+        else:
+            yield from self._end_with(words)
+
+    # --- ends ---------------------------------------------------------------------------
+
+    def flow_done(self) -> layer.CommandGenerator[None]:
+        yield from self._over()
+        yield from super().flow_done()
+
+    def _over(self) -> layer.CommandGenerator[None]:
+        """Nothing of the upstream concerns this flow any longer."""
+        attempt, self._attempt = self._attempt, _NO_ATTEMPT
+        for timer in self._timers.values():
+            if timer in self._http_layer.command_sources:
+                self._http_layer.command_sources[timer] = _NOBODY
+        self._timers.clear()
+        if attempt not in (_NO_ATTEMPT, self.stream_id):
+            yield DropStream(attempt)
+
+    # --- connections --------------------------------------------------------------------
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        self._forget_failed_connections()
+        return (yield from super().make_server_connection())
+
+    def _forget_failed_connections(self) -> None:
+        http_layer = self._http_layer
+        for known in http_layer.connections:
+            # The entry itself stays, for events of the connection that are still to come.
+            if known.error and not known.connected and known not in http_layer.waiting_for_establishment:
+                known.error = None
 
     @property
     def _http_layer(self) -> HttpLayer:
         parent = self.context.layers[self.context.layers.index(self) - 1]
         assert isinstance(parent, http_layers.HttpLayer)
         return parent
-
-    def _drop_attempt(self) -> layer.CommandGenerator[None]:
-        if self.attempt is not None:
-            yield DropStream(self.attempt)
-            self.attempt = None
-
-    def flow_done(self) -> layer.CommandGenerator[None]:
-        yield from self._drop_attempt()
-        yield from super().flow_done()
-
-    def handle_protocol_error(
-        self, event: RequestProtocolError | ResponseProtocolError
-    ) -> layer.CommandGenerator[None]:
-        if isinstance(event, ResponseProtocolError) and self.attempt is not None:
-            # Goes to the client, whose side of the stream has the original id.
-            event = ResponseProtocolError(self.stream_id, event.message, event.code)
-        yield from super().handle_protocol_error(event)
-        yield from self._drop_attempt()
 
 
 def supported() -> bool:
@@ -240,7 +565,7 @@ def supported() -> bool:
     return (12, 2) <= (major, minor) < (13, 0)
 
 
-def install(routes: dict[str, Route], whole: Container[str]) -> Callable[[], None]:
+def install(routes: Mapping[str, Route], whole: Container[str]) -> Callable[[], None]:
     """Let every new HTTP stream look for its flow's id in `routes` and `whole`; returns what undoes it.
 
     Raises ConfigError for a mitmproxy that this file does not know.
@@ -261,4 +586,4 @@ def install(routes: dict[str, Route], whole: Container[str]) -> Callable[[], Non
     return restore
 
 
-__all__ = ["Route", "RouterVerdictHook", "install", "supported"]
+__all__ = ["Failure", "Hold", "Route", "RouterVerdictHook", "Watch", "install", "supported"]

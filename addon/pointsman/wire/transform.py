@@ -71,6 +71,10 @@ class SseTransform[O: Observation](ABC):
 
     # --- for callers ----------------------------------------------------------------------
 
+    def mark(self) -> bytes:
+        """The marker behind an opening of ours, before anything of the provider's; b"" if there is none."""
+        return b""
+
     def fail(self, status: int, message: str) -> bytes:
         """An error instead of the rest of the stream, after what has been sent by now.
 

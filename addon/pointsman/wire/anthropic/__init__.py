@@ -16,6 +16,7 @@ from pointsman.wire.anthropic.answer import Observation, observe_body, rewrite_b
 from pointsman.wire.anthropic.asked import set_parameters
 from pointsman.wire.anthropic.disowning import disown
 from pointsman.wire.anthropic.errors import error_body, error_frame, error_message, error_type
+from pointsman.wire.anthropic.estrange import estrange
 from pointsman.wire.anthropic.events_reader import read_answer, read_events
 from pointsman.wire.anthropic.events_writer import opening, write_answer, write_events
 from pointsman.wire.anthropic.facts import read_facts
@@ -52,6 +53,7 @@ __all__ = [
     "error_frame",
     "error_message",
     "error_type",
+    "estrange",
     "ineligible",
     "is_plain",
     "marker_modes",

@@ -79,6 +79,13 @@ class StreamTransform(SseTransform[Observation]):
         comment = self._changes.comment
         return raw if comment is None else raw + sse.comment(comment)
 
+    def mark(self) -> bytes:
+        """The marker's block, after a beginning of ours and before anything of the provider's."""
+        if self._changes.marker_text is None or not self._started or self._shift:
+            return b""
+        self._shift = 1
+        return self._marker_block(self._changes.marker_text)
+
     def _shifted(self, event: sse.Event) -> bytes:
         body = Body.parse(event.data or b"")
         index = body.get("index")

@@ -28,7 +28,7 @@ from pointsman.wire.gemini.request_losses import READING, WRITING
 from pointsman.wire.gemini.request_reader import read_request
 from pointsman.wire.gemini.request_writer import NAME_RULE, authorize, untranslatable, write_request
 from pointsman.wire.gemini.rules import adapt, ineligible, remedy
-from pointsman.wire.gemini.signatures import disown
+from pointsman.wire.gemini.signatures import disown, estrange
 from pointsman.wire.gemini.spelling import spelled
 from pointsman.wire.gemini.stream import StreamTransform
 from pointsman.wire.json_spans import Body, encode
@@ -54,6 +54,7 @@ __all__ = [
     "disown",
     "error_body",
     "error_message",
+    "estrange",
     "ineligible",
     "is_plain",
     "marker_modes",

@@ -68,6 +68,10 @@ class ArrayTransform:
         self.dirty = True
         return out
 
+    def mark(self) -> bytes:
+        """Nothing: an array gets no marker."""
+        return b""
+
     def fail(self, status: int, message: str) -> bytes:
         """An error instead of the rest of the stream, as its last element.
 

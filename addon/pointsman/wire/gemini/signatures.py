@@ -46,6 +46,14 @@ def replace_all(body: Body) -> int:
     return _edit(body, lambda place, part: _signature(part) not in ("", *_SKIPS))
 
 
+def estrange(body: Body) -> int:
+    """Replace every signature: none goes to another account. How many; what cannot be read stays as it is."""
+    try:
+        return replace_all(body)
+    except BodyError:
+        return 0
+
+
 def _unsigned(contents: bytes) -> Iterator[_Place]:
     """(content, part) of first calls without a signature, after the last words of the user."""
     decoded = decode(contents)

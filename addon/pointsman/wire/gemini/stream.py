@@ -72,6 +72,14 @@ class ChunkChange:
         candidates = [self._marker_of(given[number]) for number in due if number not in self._inside]
         return self._chunk(answer, candidates) if candidates else b""
 
+    def mark(self) -> bytes:
+        """The first candidate's marker, before anything of the provider's."""
+        if self._once.marker_text is None or 0 in self._marked:
+            return b""
+        self._marked.add(0)
+        named = {"modelVersion": self._model} if self._model else {}
+        return self._chunk(named, [self._marker_of({"index": 0})])
+
     def _is_due(self, candidate: Any) -> bool:
         if len(self._marked) >= self._choices or not isinstance(candidate, dict) or not says(candidate):
             return False
@@ -139,6 +147,11 @@ class StreamTransform(SseTransform[Observation]):
 
     def _failure(self, status: int, message: str) -> bytes:
         return error_frame(status, message)
+
+    def mark(self) -> bytes:
+        """The marker's chunk, before anything of the provider's."""
+        chunk = self._change_of.mark()
+        return _framed(chunk, b"\n\n") if chunk else b""
 
     def _unread(self, event: bytes) -> bytes | None:
         """An event that need not be read, as it is sent; None for all others."""

@@ -52,6 +52,7 @@ __all__ = [
     "disown",
     "error_body",
     "error_message",
+    "estrange",
     "ineligible",
     "is_plain",
     "marker_modes",
@@ -98,6 +99,11 @@ def recognise(method: str, path: str) -> str | None:
     if method.upper() != "POST" or _DEPLOYMENT in plain or not _PATH.fullmatch(plain):
         return None
     return "generate"
+
+
+def estrange(body: Body) -> int:
+    """What of the history belongs to one account: nothing, since Chat Completions show no reasoning."""
+    return 0
 
 
 def set_model(body: Body, path: str, name: str) -> str:

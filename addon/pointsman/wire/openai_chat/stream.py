@@ -67,6 +67,7 @@ class StreamTransform(SseTransform[Observation]):
         self._unmarked = choices if changes.marker_text is not None else 0  # choices still to be marked
         self._marked: set[int] = set()
         self._roles: set[int] = set()  # choices whose role the client knows
+        self._first_chunk: dict[str, Any] = {}  # of the stream
         self._sent = False  # the client has got the first chunk of a choice
         self._head = b""  # how the chunks of this stream begin, up to their choices
         self._new_head = b""  # the same with the requested model
@@ -141,6 +142,7 @@ class StreamTransform(SseTransform[Observation]):
         chunk = self._see(event)
         if chunk is None:
             return event.raw
+        self._first_chunk = self._first_chunk or chunk
         begun = dict(self._begun(chunk))
         pieces = [self._marker_chunk(chunk, index, delta) for index, delta in begun.items()]
         if not (self._usage_is_ours and chunk["choices"] == [] and chunk.get("usage") is not None):
@@ -210,6 +212,15 @@ class StreamTransform(SseTransform[Observation]):
             return None
         start, end = named[0].span(1)
         return raw[:start] + encode(requested) + raw[end:]
+
+    def mark(self) -> bytes:
+        """The marker's chunk, after a beginning of ours and before anything of the provider's."""
+        if not (self._unmarked and self._first_chunk and self.observation.started):
+            return b""
+        self._marked.add(0)
+        self._unmarked -= 1
+        self._roles.add(0)
+        return self._marker_chunk(self._first_chunk, 0, {"content": self._changes.marker_text})
 
     def _marker_chunk(self, chunk: dict[str, Any], index: int, delta: dict[str, Any]) -> bytes:
         own = {name: chunk[name] for name in _OWN if name in chunk}

@@ -24,7 +24,7 @@ from pointsman.wire.openai_responses.events_reader import read_answer, read_even
 from pointsman.wire.openai_responses.events_writer import opening, rejoin, write_answer, write_events
 from pointsman.wire.openai_responses.facts import LOGPROBS, read_facts
 from pointsman.wire.openai_responses.history import strip
-from pointsman.wire.openai_responses.remedy import remedy
+from pointsman.wire.openai_responses.remedy import estrange, remedy
 from pointsman.wire.openai_responses.repeating import is_plain, unrepeatable
 from pointsman.wire.openai_responses.request_losses import READING, WRITING
 from pointsman.wire.openai_responses.request_reader import read_request
@@ -50,6 +50,7 @@ __all__ = [
     "disown",
     "error_body",
     "error_message",
+    "estrange",
     "ineligible",
     "is_plain",
     "marker_modes",

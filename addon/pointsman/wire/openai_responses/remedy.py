@@ -49,6 +49,20 @@ def remedy(body: Body, refusal: bytes) -> list[Adaptation]:
     return [Adaptation("input", "drop", f"{gone} × encrypted", "", _CODE)]
 
 
+def estrange(body: Body) -> int:
+    """Take out what is encrypted for one account, and reasoning that has only an id; how many items."""
+    raw = body.raw("input") or b""
+    if not raw.startswith(b"["):
+        return 0
+    try:
+        replaced, gone = _without_encrypted(raw, all_reasoning=True)
+        if gone:
+            body.set_raw("input", edit_array(raw, replaced))
+    except BodyError:
+        return 0
+    return gone
+
+
 def _is_refused(refusal: bytes) -> bool:
     try:
         error = as_dict(as_dict(decode(refusal)).get("error"))
@@ -57,7 +71,7 @@ def _is_refused(refusal: bytes) -> bool:
     return error.get("code") == _CODE
 
 
-def _without_encrypted(raw: bytes) -> tuple[dict[int, bytes | None], int]:
+def _without_encrypted(raw: bytes, *, all_reasoning: bool = False) -> tuple[dict[int, bytes | None], int]:
     """The items to replace, None for those to remove, and how many encrypted ones are among these."""
     replaced: dict[int, bytes | None] = {}
     gone = 0
@@ -66,7 +80,8 @@ def _without_encrypted(raw: bytes) -> tuple[dict[int, bytes | None], int]:
         item = raw[start:end]
         fields: dict[str, Any] = as_dict(decode(item))
         kind = kind_of(fields)
-        if kind in _ENCRYPTED and fields.get("encrypted_content") is not None:
+        sealed = fields.get("encrypted_content") is not None
+        if kind in _ENCRYPTED and (sealed or (all_reasoning and kind == "reasoning")):
             replaced[index] = None
             gone, orphans = gone + 1, True
         elif orphans:

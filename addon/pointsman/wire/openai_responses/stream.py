@@ -138,6 +138,15 @@ class StreamTransform(SseTransform[Observation]):
         number = body.get("sequence_number")
         return _marker_events(self._marker, number) + self._shifted(event)
 
+    def mark(self) -> bytes:
+        """The marker's item, after a beginning of ours and before anything of the provider's."""
+        text = self._changes.marker_text
+        if text is None or not (self._open and self._begun):
+            return b""
+        self._open = False
+        self._marker = marker_item(text, self.observation.message_id)
+        return _marker_events(self._marker, self._number + 1 if is_count(self._number) else None)
+
     def _shifted(self, event: sse.Event) -> bytes:
         body = Body.parse(event.data or b"")
         _shift(body, "output_index", 1)
