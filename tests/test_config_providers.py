@@ -477,6 +477,18 @@ def test_settings_know_which_providers_can_be_asked(tmp_path: Path) -> None:
     assert KEY not in repr(settings)
 
 
+def test_a_name_at_a_provider_that_is_nearly_a_known_one_is_warned_about(tmp_path: Path) -> None:
+    environ = {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "k"}
+    for name, warning in (
+        ("openai/gpt-5.55", ("route 1: nothing is known of openai/gpt-5.55; did you mean gpt-5.5?",)),
+        ("openai/gpt-5.5", ()),
+        ("openai/o9-entirely-new", ()),
+        ("groq/gpt-5.55", ()),
+    ):
+        (tmp_path / "router.yaml").write_text(f"routes: [{{strategy: fixed, model: {name}}}]")
+        assert options.build(SimpleNamespace(), environ).warnings == warning
+
+
 def test_what_is_named_and_cannot_be_had_is_warned_about(tmp_path: Path) -> None:
     away = "{name: away, strategy: fixed, model: groq/llama-9}"
     text = f"routes: [{away}, {{turn: title, candidates: [claude-opus-5]}}]"

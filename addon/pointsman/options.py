@@ -272,7 +272,8 @@ def build(opts: Any, environ: Mapping[str, str] | None = None) -> Settings:
     given = config.given_hosts(getattr(opts, EXTRA_HOSTS.name, ()), EXTRA_HOSTS.name)
     values["db"] = Path(values["db"]).expanduser() if values["db"] else paths.default_database()
     lacking = {name: missing(one, environ) for name, one in file.catalogue.providers.items()}
-    unreachable = _unreachable((*file.routes, *file.routers.values()), lacking)
+    routes = (*file.routes, *file.routers.values())
+    unreachable = _unreachable(routes, lacking)
     return Settings(
         **values,
         hosts=config.all_hosts(file.hosts, given),
@@ -281,7 +282,7 @@ def build(opts: Any, environ: Mapping[str, str] | None = None) -> Settings:
         catalogue=file.catalogue,
         available=frozenset(name for name, why in lacking.items() if not why),
         unreachable=unreachable,
-        warnings=file.warnings + unreachable + _warnings(values),
+        warnings=file.warnings + unreachable + _unheard_of(routes, file.catalogue) + _warnings(values),
         config=path,
         config_option=config_option,
         stamp=stamp,
@@ -318,6 +319,19 @@ def _value(option: Option, opts: Any, file: Mapping[str, Any]) -> Any:
 
 def _stamp(path: Path | None) -> str:
     return f"{path} {config.stamp(path)}" if path else ""
+
+
+def _unheard_of(routes: Iterable[Route], models: Catalogue) -> tuple[str, ...]:
+    """Names at providers that have a model by nearly the same name: they may be meant, or be new."""
+    warnings = []
+    for route in routes:
+        for model in (*route.models.values(), *route.tiers.values()):
+            provider, _, there = model.name.partition("/")
+            known = tuple(row.name for row in models.provider(model.provider))
+            close = suggestion(there, known) if provider in models.providers and there else ""
+            if "did you mean" in close:
+                warnings.append(f"{route.name}: nothing is known of {model.name}{close}")
+    return tuple(warnings)
 
 
 def _unreachable(routes: Iterable[Route], lacking: Mapping[str, str]) -> tuple[str, ...]:

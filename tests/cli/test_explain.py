@@ -313,3 +313,26 @@ def test_options_of_a_file_need_one(elsewhere: Path) -> None:
     assert "--header go with --file" in " ".join(explain("last", "--surface", "gemini").output.split())
     assert "give the ID of a decision" in explain().output
     assert explain("--file", "nowhere.json").exit_code == 2
+
+
+def test_where_a_model_would_be_asked_for_is_told_without_what_the_provider_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED_KEY", "sk-planted")
+    (tmp_path / "router.yaml").write_text(
+        "providers: {mine: {base_url: http://localhost:1, surface: anthropic, key: {env: PLANTED_KEY}, "
+        "headers: {x-team: secretive}}}\n"
+        "routers: {mine-too: {model: mine/claude-haiku-4-5}}\n"
+    )
+    (tmp_path / "body.json").write_text(
+        '{"model": "mine-too", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}'
+    )
+    given = ["explain", "--file", str(tmp_path / "body.json"), "--surface", "anthropic"]
+    given += ["--config", str(tmp_path / "router.yaml")]
+    told = CliRunner().invoke(main, [*given, "--json"])
+    assert told.exit_code == 0, told.output
+    decision = json.loads(told.stdout)["decision"]
+    assert decision["bindings"] == [{"provider": "mine", "model": "claude-haiku-4-5"}]
+    assert "secretive" not in told.stdout and "PLANTED" not in told.stdout
+    words = " ".join(CliRunner().invoke(main, given).stdout.split())
+    assert "It would be asked for at mine as claude-haiku-4-5. mine-too stands for other models." in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,8 +62,10 @@ def command(
 
         from pointsman.plain import plain
 
-        parts = {"decision": decision} | ({"outcome": outcome} if outcome else {})
-        click.echo(json.dumps(plain(parts), indent=2))
+        parts = {"decision": replace(decision, bindings=())} | ({"outcome": outcome} if outcome else {})
+        told = plain(parts)
+        told["decision"]["bindings"] = [{"provider": b.name, "model": b.model} for b in decision.bindings]
+        click.echo(json.dumps(told, indent=2))
     else:
         from rich.console import Console
 
@@ -168,7 +171,9 @@ def _served(d: Decision, o: Outcome | None) -> str:
         places = ", then ".join(f"{binding.name} as {binding.model}" for binding in d.bindings)
         parts.append(f"It would be asked for at {places}.")
     if d.route:
-        parts.append(f'Route "{d.route}" of router.yaml applied.')
+        asked = d.requested_model.lower().rpartition("/")[2].partition("[")[0]
+        virtual = f"{d.route} stands for other models."
+        parts.append(virtual if d.route == asked else f'Route "{d.route}" of router.yaml applied.')
     if d.previous_model:
         change = "as before" if d.previous_model == d.served_model else f"before it was {d.previous_model}"
         parts.append(f"Conversation {d.session[:8]}: {change}.")
