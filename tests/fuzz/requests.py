@@ -25,6 +25,7 @@ from fuzz.oracle import (
     without_keys,
 )
 from pointsman.errors import BodyError
+from pointsman.surface import translates
 from pointsman.values import Adaptation, Facts, Model
 from pointsman.wire.json_spans import Body
 
@@ -65,10 +66,28 @@ def _check(ground: Ground, data: bytes, head: Head, choice: Choice, clear: bool)
     for model in choice.some(ground.rows, 2):
         _fit(ground, stripped, facts, head, model)
     _name(ground, stripped, head, choice)
+    _translate(ground, stripped, head)
     _amend(stripped, lambda body: surface.ask(body, facts), {"add"})
     if clear:
         for refusal in choice.some(_refusals(ground, data), 2):
             _amend(stripped, lambda body, refusal=refusal: surface.remedy(body, refusal), FIT)
+
+
+# --- translation --------------------------------------------------------------------------
+
+
+def _translate(ground: Ground, stripped: bytes, head: Head) -> None:
+    """What a request says is read without a change, the same each time; what was made up goes at once."""
+    surface = ground.surface
+    assert translates(surface)
+    body = Body.parse(stripped)
+    said = surface.read_request(body, head.path, head.headers)
+    require(not body.changed, "reading what is said changed the body")
+    again = surface.read_request(Body.parse(stripped), head.path, head.headers)
+    require(said == again, "what is said differs from reading to reading", said, again)
+    count = surface.disown(body)
+    require((count > 0) == (body.render() != stripped), f"{count} things disowned", stripped)
+    require(not count or surface.disown(Body.parse(body.render())) == 0, "a second look finds more", stripped)
 
 
 # --- markers ------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def request(client: str) -> Request:
     offered = (Tool(TOOLS[0]), Tool(TOOLS[1]), Tool(TOOLS[2], custom=client in FREE, namespace=space))
     return Request("asked-model", (), tools=offered, reasoning=Reasoning(on=True, shown=True))
 
+
 # --- answers ----------------------------------------------------------------------------------
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -210,6 +210,7 @@ def test_a_rejoined_stream_is_heard_as_the_one_that_it_was(client: str, situatio
 def test_an_error_in_the_middle_is_one_to_the_sdk(provider: str, client: str) -> None:
     import anthropic
     import openai
+
     errors = pytest.importorskip("google.genai.errors", reason="Google's SDK is not installed")
 
     raised: Any = (anthropic.APIStatusError, openai.APIError, errors.APIError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pointsman.wire.json_spans import encode
 from pointsman.wire.neutral import Message, Request, Target, TextPart
@@ -40,6 +40,7 @@ def asked(messages: list[Message]) -> list[int]:
 
 
 @pytest.mark.parametrize("name", CHECKS)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_each_request_begins_with_the_one_before(name: str, data: st.DataObject) -> None:
     turns, offered = data.draw(tidy())
