@@ -40,7 +40,7 @@ ROWS: tuple[set[str], ...] = (
     {"action"},
     {"attempts"},
     {"dry_run"},
-    {"local"},
+    {"local", "model_list"},
     {"addon"},
     set(),
     {"cli"},
@@ -122,7 +122,7 @@ def test_only_the_addon_and_its_helpers_import_mitmproxy() -> None:
     users = {
         room(path) for path in modules() if any(name.split(".")[0] == "mitmproxy" for name in imports(path))
     }
-    helpers = {"action", "answer", "attempts", "dry_run", "local", "outgoing", "upstream"}
+    helpers = {"action", "answer", "attempts", "dry_run", "local", "model_list", "outgoing", "upstream"}
     assert users <= {"addon", "cli"} | helpers
 
 

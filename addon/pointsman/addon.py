@@ -19,7 +19,7 @@ from mitmproxy import command, connection, ctx, http, optmanager, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import server_hooks
 
-from pointsman import cache_key, dry_run, local, options
+from pointsman import cache_key, dry_run, local, model_list, options
 from pointsman.action import Action, drop_router_headers
 from pointsman.answer import Answer
 from pointsman.attempts import Attempts, Straight
@@ -158,6 +158,9 @@ class Pointsman:
             return
         if not self._speaks(flow):
             return
+        if model_list.card(flow.request, self._spoken(flow), self.engine.settings):
+            self._keep(flow)
+            return
         found = self._recognise(flow)
         # What is passed on as it comes has left before the `request` hook could answer it.
         flow.request.stream = found is None and self._refused_socket(flow) is None
@@ -224,6 +227,8 @@ class Pointsman:
             return await local.answer(local.Call(request, self.engine, self._embed))
         if surface := self._refused_socket(flow):
             return _no_socket(surface)
+        if found := model_list.card(request, self._spoken(flow), self.engine.settings):
+            return found
         surface = self._surface_of_host(flow)
         try:
             if dry_run.wanted(request.headers):
@@ -353,13 +358,15 @@ class Pointsman:
                     decision.session, decision.served_model, decision.requested_model
                 )
         elif self._speaks(flow) and not flow.response.stream:
-            flow.response.stream = True
+            flow.response.stream = not model_list.is_list(flow, self._spoken(flow))
 
     async def response(self, flow: http.HTTPFlow) -> None:
         """The answer is complete; a stream's last bytes have gone already."""
         action = self.actions.get(flow.id)
         if action and action.answer:
             await action.answer.body(flow)
+        elif action is None and self.engine and model_list.is_list(flow, self._spoken(flow)):
+            model_list.extend(flow, self._spoken(flow), self.engine.settings)
         self.actions.pop(flow.id, None)
         self.routes.pop(flow.id, None)
 
@@ -390,6 +397,12 @@ class Pointsman:
         """Is the request for a host whose surfaces we know?"""
         return any(self.engine.settings.surfaces_of(*host) for host in _hosts(flow)) if self.engine else False
 
+    def _spoken(self, flow: http.HTTPFlow) -> tuple[str, ...]:
+        """The surfaces of the request's host."""
+        assert self.engine is not None
+        found = (name for host in _hosts(flow) for name in self.engine.settings.surfaces_of(*host))
+        return tuple(dict.fromkeys(found))
+
     def _recognise(self, flow: http.HTTPFlow, method: str = "") -> tuple[Surface, str] | None:
         assert self.engine is not None
         request = flow.request
@@ -399,9 +412,7 @@ class Pointsman:
         return next(filter(None, found), None)
 
     def _surface_of_host(self, flow: http.HTTPFlow) -> Surface:
-        assert self.engine is not None
-        settings = self.engine.settings
-        return next(surfaces()[name] for host in _hosts(flow) for name in settings.surfaces_of(*host))
+        return surfaces()[self._spoken(flow)[0]]
 
     def _watch_config(self) -> None:
         """Take up a changed router.yaml: a look at the clock on most calls, one `stat` a second."""

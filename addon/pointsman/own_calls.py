@@ -60,7 +60,8 @@ async def ask(
     if not provider.base_url or not translates(surface):
         raise UpstreamError("has no base_url" if translates(surface) else "cannot be asked", kind="key")
     request = replace(asked_for(request, binding.parameters), model=binding.model)
-    made = translated(request, surface, _target(binding, provider, model), model)
+    fitted = model if model is not None and model.provider == surface.PROVIDER else None
+    made = translated(request, surface, _target(binding, provider, model), fitted)
     headers = {**provider.headers, **surface.authorize(secret), "content-type": "application/json"}
     reply = await client.post(
         bindings.url(provider, made.path),
