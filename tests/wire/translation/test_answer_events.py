@@ -45,7 +45,9 @@ def request(client: str) -> Request:
 
 # --- answers ----------------------------------------------------------------------------------
 
-words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+words = st.one_of(
+    st.sampled_from([" ", "\n\n"]), st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+)
 counts = st.integers(0, 9_999)
 values = st.one_of(st.integers(-9, 9), words, st.none(), st.lists(words, max_size=2))
 arguments = st.dictionaries(words, values, max_size=3)
@@ -133,6 +135,15 @@ def _without(kind: str) -> Callable[[list[Event]], list[Event]]:
     return lambda events: [event for event in events if type(event).__name__ != kind]
 
 
+def _unblank(events: list[Event]) -> list[Event]:
+    kept: list[Event] = []
+    for is_text, group in itertools.groupby(events, lambda event: isinstance(event, Text)):
+        run = list(group)
+        if not is_text or "".join(event.text for event in run if isinstance(event, Text)).strip():
+            kept += run
+    return kept
+
+
 def _as_text(events: list[Event]) -> list[Event]:
     return [Text(event.text) if isinstance(event, Refusal) else event for event in events]
 
@@ -166,21 +177,26 @@ def _refusal_stops(events: list[Event]) -> list[Event]:
 # What each declared loss does to an answer; those that only tell how it is said do nothing.
 LOST: dict[str, dict[str, Callable[[list[Event]], list[Event]]]] = {
     "anthropic": {
+        "blanks": _unblank,
         "refusal": _as_text,
         "reasoning tokens": _counted(reasoning=lambda _: None),
     },
     "openai_chat": {
+        "blanks": _unblank,
+        "order": list,
         "thinking": _without("Thinking"),
         "context": _stops(StopReason.CONTEXT, StopReason.MAX_TOKENS),
         "stop sequence": _stops(StopReason.STOP_SEQUENCE),
         "pause": _stops(StopReason.PAUSE),
     },
     "openai_responses": {
+        "blanks": _unblank,
         "context": _stops(StopReason.CONTEXT, StopReason.MAX_TOKENS),
         "stop sequence": _stops(StopReason.STOP_SEQUENCE),
         "pause": _stops(StopReason.PAUSE),
     },
     "gemini": {
+        "blanks": _unblank,
         "refusal": _refusal_stops,
         "context": _stops(StopReason.CONTEXT, StopReason.MAX_TOKENS),
         "stop sequence": _stops(StopReason.STOP_SEQUENCE),

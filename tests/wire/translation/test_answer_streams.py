@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 from pointsman.surface import surfaces
+from pointsman.values import Changes
+from pointsman.wire import anthropic, gemini, marker, openai_chat, openai_responses
 from streams.translated.golden import SITUATIONS, SURFACES, golden, run, source
 
+TRANSFORMS: dict[str, Any] = {
+    "anthropic": anthropic.StreamTransform,
+    "gemini": gemini.StreamTransform,
+    "openai_chat": openai_chat.StreamTransform,
+    "openai_responses": openai_responses.StreamTransform,
+}
 PAIRS = list(itertools.product(SURFACES, SURFACES))
 TRANSLATED = [pair for pair in PAIRS if pair[0] != pair[1]]
 
@@ -35,6 +43,22 @@ def test_it_does_so_wherever_the_bytes_are_cut(provider: str, client: str) -> No
 
 
 TRAILING = [b": late\n\n", b"\n\n\n", b"data: [DONE]\n\n", b"data: {", b"event: x\r\n"]
+
+
+@pytest.mark.parametrize(("provider", "client"), PAIRS)
+def test_the_clients_own_transform_follows(provider: str, client: str) -> None:
+    """It sees in what was written what it would see in a native stream, and finds a place for its marker."""
+    changes = Changes("asked-model", marker.make("served", "forced"), None, {"decision": "d1"})
+    machine = TRANSFORMS[client](changes)
+    stream = golden(provider, client, "mixed").read_bytes()
+    out = b"".join([*machine.feed(stream), *machine.flush()]).decode()
+    seen = machine.observation
+    assert seen.begun and seen.complete and seen.error is None
+    assert (seen.input_tokens, seen.cache_read_tokens, seen.output_tokens) == (100, 20, 31)
+    ends = {"anthropic": "tool_use", "gemini": "STOP", "openai_chat": "tool_calls"}
+    assert seen.stop_reason == ends.get(client, "completed")
+    times = {"openai_responses": 5}  # in its delta, in three done events, and in the output at the end
+    assert out.count("✦ **Pointsman**") == times.get(client, 1)
 
 
 @pytest.mark.parametrize("trailing", TRAILING)

@@ -21,6 +21,7 @@ PASSED_OVER: Final[Mapping[str, Mapping[str, str]]] = {
         "logprobs": "other APIs do not tell probabilities",
         "audio": "only text is translated",
         "annotations": "a text goes on without its sources",
+        "stop sequences": "few tell that one ended the answer, so it has just ended",
     },
     "openai_responses": {
         "sealed reasoning": "nobody but the provider can read it",
@@ -35,27 +36,33 @@ PASSED_OVER: Final[Mapping[str, Mapping[str, str]]] = {
         "code": "code that the provider runs itself, and what came out, are left out",
         "grounding": "a text goes on without its sources",
         "safety ratings": "only the reason to finish tells of them",
+        "stop sequences": "it does not tell that one ended the answer, so it has just ended",
     },
 }
 """By the provider's surface."""
 
 UNSAID: Final[Mapping[str, Mapping[str, str]]] = {
     "anthropic": {
+        "blanks": "a text of nothing but blanks is left out",
         "refusal": "words of refusal are a text; that it is one, the reason to stop tells",
         "reasoning tokens": "they are counted as output and not apart",
     },
     "openai_chat": {
         "thinking": "it is left out",
+        "blanks": "a text of nothing but blanks is left out",
+        "order": "a whole answer has one text, before all calls",
         "context": "a full context window is called `length`",
         "stop sequence": "it is called `stop`, and which one it was is not told",
         "pause": "it is called `stop`",
     },
     "openai_responses": {
+        "blanks": "a text of nothing but blanks is left out",
         "context": "a full context window is called `max_output_tokens`",
         "stop sequence": "the answer is complete, and which one it was is not told",
         "pause": "the answer is complete",
     },
     "gemini": {
+        "blanks": "a text of nothing but blanks is left out",
         "refusal": "words of refusal are a text, and the answer ends with STOP",
         "context": "a full context window is called MAX_TOKENS",
         "stop sequence": "it is called STOP, and which one it was is not told",

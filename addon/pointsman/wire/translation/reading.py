@@ -28,7 +28,7 @@ from pointsman.wire.neutral import (
 from pointsman.wire.translation.failures import holds_failure, read_failure
 from pointsman.wire.translation.frames import Done, Frame, Frames
 
-_CONTENT = (Text, Refusal, Thinking, CallStart)
+_CONTENT = (Refusal, Thinking, CallStart)
 
 
 class EventReader(ABC):
@@ -121,17 +121,20 @@ class EventReader(ABC):
             if isinstance(event, Text | Refusal | Thinking) and not event.text:
                 continue
             self._refused = self._refused or isinstance(event, Refusal)
-            self.begun = self.begun or says([event])
+            self.begun = self.begun or _says(event)
             self._over = isinstance(event, End)
             yield event
 
 
 def says(events: Iterable[Event]) -> bool:
     """Whether there is any content among these events, or a refusal."""
-    return any(
-        isinstance(event, _CONTENT) or (isinstance(event, Stop) and event.reason is StopReason.REFUSAL)
-        for event in events
-    )
+    return any(map(_says, events))
+
+
+def _says(event: Event) -> bool:
+    if isinstance(event, Text):
+        return bool(event.text.strip())
+    return isinstance(event, _CONTENT) or (isinstance(event, Stop) and event.reason is StopReason.REFUSAL)
 
 
 def merged(counts: Counts, newer: Counts) -> Counts:

@@ -2,7 +2,8 @@
 
 Texts, thoughts and calls become blocks, one after another, since most APIs know no two at once: the first one
 that is not finished is written as it comes, and those behind it wait. A text is finished when anything else
-follows, a call when its arguments are whole JSON; at the latest all are at the answer's end.
+follows, a call when its arguments are whole JSON; at the latest all are at the answer's end. A text of blanks
+alone, as some models put before calls, is none: Anthropic refuses to get one back.
 
 What a writer makes is what its provider would send: nothing in it tells of another format but ids and
 signatures, by which they are known again (`made`). They are made of the answer's id and numbers, so the same
@@ -88,6 +89,7 @@ class EventWriter(ABC):
         self._begun = False
         self._over = False
         self._made = 0  # blocks
+        self._blanks = ""  # the beginning of a text, as long as that is all there is of it
         self._open: deque[Block] = deque()  # the first one is being written
         self._calls: dict[int, Block] = {}
 
@@ -152,7 +154,7 @@ class EventWriter(ABC):
         if not self._begun:
             yield from self._begin_with(event)
         if isinstance(event, Text):
-            yield from self._say("text", event.text)
+            yield from self._text(event.text)
         elif isinstance(event, CallArguments):
             yield from self._argue(event)
         elif isinstance(event, Thinking):
@@ -171,12 +173,24 @@ class EventWriter(ABC):
             self._over = True
             yield self._end()
 
+    def _text(self, text: str) -> Iterator[bytes]:
+        if self._open and self._open[-1].kind == "text":
+            yield from self._put(self._open[-1], text)
+            return
+        text = self._blanks + text
+        if not text.strip():
+            self._blanks = text
+            return
+        yield from self._say("text", text)
+
     def _say(self, kind: Kind, text: str) -> Iterator[bytes]:
+        self._blanks = ""
         if not self._open or self._open[-1].kind != kind:
             yield from self._append(Block(kind, self._made))
         yield from self._put(self._open[-1], text)
 
     def _call(self, event: CallStart) -> Iterator[bytes]:
+        self._blanks = ""
         wanted = (event.namespace, event.name) in self._custom
         block = Block(
             "call",
