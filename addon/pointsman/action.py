@@ -208,6 +208,8 @@ class Action:
             self.engine.pipeline.sessions.refused_account(self.plan.account, _ASKED)
             self.read()
             return replace(self._rewrite(refused), detail=f"the provider refused {named.parameter}")
+        if self.plan.virtual:
+            return None  # as the client made it, nobody could serve it
         if remedies and not picked:
             what = ", ".join(item.parameter for item in remedies)
             decision = self._rewrite(refused)
@@ -300,6 +302,11 @@ class Action:
             if model is not None and model is not self.plan.requested:
                 adaptations += surface.adapt(self.body, facts, model)
             self.path = surface.set_model(self.body, self.path, decision.served_model)
+        origin = next((one for one in decision.bindings if one.provider is None), ORIGIN)
+        if origin.parameters:
+            adaptations += surface.set_parameters(self.body, origin.parameters, model)
+        for name, value in origin.extra.items():
+            self.body.set(name, value)
         asks = decision.changes_answer and decision.endpoint == "generate"
         if asks and not self.engine.pipeline.sessions.lacks(self.plan.account, _ASKED):
             adaptations += surface.ask(self.body, facts)

@@ -46,7 +46,7 @@ def with_task(plan: Plan, route: Route, known: Verdict | None) -> Plan:
         return replace(plan, verdict=Verdict("", why, asked=False))
     classifier = plan.ways.for_own_calls(plan.text).of(route.tiers[document.classifier])
     if not classifier.bindings:
-        why = f"{document.classifier}: {classifier.why}"
+        why = f"no classifier: {document.classifier}: {classifier.why}"
         return replace(plan, verdict=Verdict("", why, asked=False))
     text = routing_text(plan.facts.user_texts, TASK_LIMIT)
     task = Task(route.name, document, text, classifier.bindings, classifier.model)
