@@ -142,6 +142,7 @@ def target_of(binding: Binding, model: Model | None) -> neutral.Target:
     return neutral.Target(
         model=binding.model,
         max_tokens=min(most, MAX_TOKENS),
+        most_tokens=binding.max_output_tokens or (model.max_output_tokens if model else None),
         images=takes.get("images") is not False,
         documents=takes.get("documents") is not False,
         quirks=binding.provider.quirks,

@@ -168,7 +168,8 @@ class Model:
 class Adaptation:
     """One parameter of the request that is sent otherwise than it came.
 
-    `verb` is drop, clamp or map where the target cannot take it, and add where the router wants it.
+    `verb` is drop, clamp or map where the target cannot take it, add where the router wants it, and lose
+    where another API has no words for it.
     """
 
     parameter: str

@@ -261,6 +261,8 @@ def _lines(d: Decision, o: Outcome | None) -> Iterator[tuple[str, str]]:
 
 def _adapted(change: Adaptation) -> str:
     """`thinking: not given → {"type":"adaptive"} (map, by its rule for thinking)`."""
+    if change.verb == "lose":
+        return f"{change.parameter}: lost in translation"
     before, after = change.before or "not given", change.after or "dropped"
     rule = "" if change.rule == change.parameter else f", by its rule for {change.rule}"
     return f"{change.parameter}: {before} → {after} ({change.verb}{rule})"

@@ -20,6 +20,7 @@ from pointsman.wire.json_spans import Body, encode
 from pointsman.wire.neutral import DocumentPart, ImagePart, Request, ResultPart, Target, Written
 
 _GENERATE = "generate"
+_RULE = "translation"
 # Facts of Gemini's are read with the path, which a provider's base URL begins otherwise.
 _BASE = "/v1beta"
 
@@ -40,12 +41,14 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """What an attempt sends. `path` goes behind the provider's base URL; `losses` are the reader's paths and
-    the writer's features; `adaptations` are what the model could not take."""
+    """What an attempt sends. `path` goes behind the provider's base URL.
+
+    `adaptations` are what was lost (the reader's paths and the writer's features), and what the model could
+    not take.
+    """
 
     path: str
     body: bytes
-    losses: tuple[str, ...] = ()
     adaptations: tuple[Adaptation, ...] = ()
 
 
@@ -84,7 +87,8 @@ def translated(request: Request, surface: Writer, target: Target, model: Model |
         if not surface.ineligible(facts, model):
             done = surface.adapt(body, facts, model)
             data = body.render()
-    return Translated(written.path, data, (*request.losses, *written.losses), tuple(done))
+    lost = (Adaptation(word, "lose", "", "", _RULE) for word in (*request.losses, *written.losses))
+    return Translated(written.path, data, (*lost, *done))
 
 
 def _facts(body: Body, surface: Writer, written: Written) -> Facts:

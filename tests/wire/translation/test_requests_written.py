@@ -631,6 +631,15 @@ def test_counts() -> None:
     assert translate_request.counted(replace(FACTS, input_tokens_estimate=0), None) == 1
 
 
+def test_losses_are_adaptations() -> None:
+    """Those of the reader, then those of the writer, then what the model could not take."""
+    request = replace(asking(user("x"), top_k=4, temperature=0.5), losses=("metadata",))
+    row = Catalogue.load().resolve("gpt-5")
+    sent = translate_request.translated(request, writer("openai_chat"), Target("gpt-5"), row)
+    found = [(done.parameter, done.verb) for done in sent.adaptations]
+    assert found == [("metadata", "lose"), ("top_k", "lose"), ("temperature", "drop")]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_bytes_are_what_the_target_reads(name: str) -> None:
     target = Target(MODELS[name][0])
