@@ -175,7 +175,7 @@ def test_the_roots_of_the_machine_and_a_further_file(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SSL_CERT_FILE", str(files["environment"]))
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(own))
     monkeypatch.setattr(own_calls.paths, "certs_dir", lambda: own.parent)
-    found = own_calls._roots(str(files["further"]), ("as set here",))
+    found = own_calls._roots(str(files["further"]))
     assert files["further"].read_text().strip() in found
     assert files["environment"].read_text().strip() in found
     assert own.read_text().strip() not in found

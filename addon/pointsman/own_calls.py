@@ -6,7 +6,9 @@ writers as a client's translated request, so that what works here works there.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -63,11 +65,13 @@ async def ask(
     fitted = model if model is not None and model.provider == surface.PROVIDER else None
     made = translated(request, surface, _target(binding, provider, model), fitted)
     headers = {**provider.headers, **surface.authorize(secret), "content-type": "application/json"}
+    environment = tuple(map(os.environ.get, roots.VARIABLES))
+    tls = await asyncio.to_thread(_tls, trusted, environment)  # the first time it takes 0.1 s and more
     reply = await client.post(
         bindings.url(provider, made.path),
         headers | {"accept-encoding": "identity"},
         made.body,
-        tls=client.tls_context(_roots(trusted, tuple(map(os.environ.get, roots.VARIABLES)))),
+        tls=tls,
         timeout_s=timeout_s,
     )
     if reply.status != 200:
@@ -118,11 +122,13 @@ def _clean(message: str, secret: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _roots(trusted: str, environment: tuple[str | None, ...]) -> str:
-    """The roots that a person's other programs trust here, but for Pointsman's own CA.
+def _tls(trusted: str, environment: tuple[str | None, ...]) -> ssl.SSLContext:
+    """`environment` are the values of the variables that name root certificates, so that a change is seen."""
+    return client.tls_context(_roots(trusted))
 
-    `environment` are the values of the variables that name such roots, so that a change is seen.
-    """
+
+def _roots(trusted: str) -> str:
+    """The roots that a person's other programs trust here, but for Pointsman's own CA, in PEM."""
     own = (paths.certs_dir(), paths.mitmproxy_confdir())
     further = Path(trusted).read_bytes() if trusted else b""
     return roots.combined(further, own).decode("ascii", "ignore")

@@ -87,10 +87,13 @@ class Group:
     requested: Comparison = field(default_factory=Comparison)
     best: Comparison = field(default_factory=Comparison)
     repeats: Comparison = field(default_factory=Comparison)  # of the repeated alone, with the requested model
+    classifying: Money = field(default_factory=Money)  # what classifiers were paid, in no other sum
 
     def add(self, action: Spent, best_cost_usd: float | None) -> None:
         self.actions += 1
         self.failed += action.failed
+        if action.classified:
+            self.classifying.add(action.classifier_cost_usd)
         if not action.answered:
             return
         usage = action.usage

@@ -14,7 +14,7 @@ from pointsman.cli.main import main
 from pointsman.cli.stats import usd
 from pointsman.savings import best_single, summarise
 from pointsman.store import Expected, Spent, Store
-from pointsman.values import Candidate, Model, Outcome, Prices, Usage
+from pointsman.values import Candidate, Classification, Model, Outcome, Prices, Usage
 from samples import DECISION
 
 NOON = datetime.datetime(2026, 11, 20, 12).astimezone().timestamp()
@@ -196,15 +196,30 @@ def test_what_the_cache_saved(database: Path) -> None:
     store = Store(database)
     store.record(dataclasses.replace(DECISION, id="three", at=NOON, cache="hit")).result()
     nothing = Usage(0, 0, 0, 0, 0)
-    store.update(
-        "three", Outcome(status=200, usage=nothing, cost_usd=0.0, requested_cost_usd=2.5)
-    ).result()
+    store.update("three", Outcome(status=200, usage=nothing, cost_usd=0.0, requested_cost_usd=2.5)).result()
     store.close()
     text = " ".join(run("--db", str(database)).output.split())
     assert "Of this saving $2.50 is the cache's: 1 answer came from it, without a token." in text
     assert "$10.00 instead of $3.00: routing saved $7.00" in text
     figures = json.loads(run("--db", str(database), "--json").output)
     assert (figures["total"]["repeated"], figures["total"]["repeated_saved_usd"]) == (1, 2.5)
+
+
+def test_what_classifiers_cost_is_told_apart(database: Path) -> None:
+    store = Store(database)
+    asked = Classification("Frontend", "small", "small", ms=400.0, output_tokens=4, cost_usd=0.002)
+    remembered = dataclasses.replace(asked, ms=None, output_tokens=None, cost_usd=None)
+    timed_out = dataclasses.replace(remembered, category="", reason="timeout", ms=8000.0)
+    for id, found in (("c1", asked), ("c2", remembered), ("c3", timed_out), ("c4", asked)):
+        store.record(dataclasses.replace(DECISION, id=id, at=NOON, classification=found)).result()
+    store.close()
+    text = " ".join(run("--db", str(database)).output.split())
+    assert (
+        "Classifying 3 conversations (1 of unknown cost) cost $0.00400, which is in no other figure." in text
+    )
+    figures = json.loads(run("--db", str(database), "--json").output)["total"]
+    assert figures["classifying"] == {"usd": 0.004, "unknown_actions": 1}
+    assert figures["cost"]["usd"] == 3.0
 
 
 def test_json(database: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pointsman
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from pointsman.errors import ConfigError
 from pointsman.scoring.tier_documents import loads, parse
 from pointsman.scoring.tiers import (
@@ -223,6 +225,30 @@ def test_text_that_is_neither(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loads(text, "r.json")
     assert str(caught.value).startswith(message)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+PATHS = ["kind", "tiers", "tiers/gpt-5.5", "tiers/gpt-5.5/model", "tiers/gpt-5.5/stop", "tiers/gpt-5.5/other",
+         "tiers/gpt-5.5/llm_config", "tiers/gpt-5.5/extra_body", "classifier_model_id", "fallback_model_id",
+         "routing", "routing/Testing", "vision_capable_model_ids", "category_descriptions"]  # fmt: skip
+
+
+@given(st.sampled_from(PATHS), JSON)
+def test_whatever_stands_anywhere_it_is_a_document_or_a_named_mistake(path: str, value: Any) -> None:
+    try:
+        document = parse(changed(path, value), key="x")
+    except ConfigError as error:
+        assert error.key.startswith("x.")
+        return
+    ids = {tier.id for tier in document.tiers}
+    if ids:
+        assert {document.classifier, document.fallback, *document.routing.values()} <= ids
+    for tier in document.tiers:
+        json.dumps([dict(tier.parameters), dict(tier.extra)], allow_nan=False)
 
 
 # --- who serves -------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ def _show(savings: Savings, by: str, console: Console) -> None:
     console.print(f"{_count(total.actions, 'action')}, {total.answered} answered{failed}\n")
     console.print(_table(savings, by))
     _alternatives(savings, console)
+    if total.classifying.known or total.classifying.unknown:
+        console.print(_classifying(total.classifying))
     _quality(savings, console)
     if _unknown(total):
         where = [f"{group.name} {_unknown(group)}" for group in savings.groups if _unknown(group)]
@@ -156,6 +158,12 @@ def _repeats(total: Group) -> str:
     worth = "unknown" if saved is None else f"[bold]{usd(saved)}[/]"
     answers = _count(total.repeated, "answer")
     return f"Of this saving {worth} is the cache's: {answers} came from it, without a token."
+
+
+def _classifying(money: Money) -> str:
+    asked = _count(money.known + money.unknown, "conversation")
+    unknown = f" ({money.unknown} of unknown cost)" if money.unknown else ""
+    return f"Classifying {asked}{unknown} cost [bold]{usd(money.usd)}[/], which is in no other figure."
 
 
 def _verdict(what: str, comparison: Comparison, answered: int) -> str:
@@ -251,6 +259,7 @@ def _group_json(group: Group) -> dict[str, Any]:
         "cost": _money_json(group.cost),
         "requested": _comparison_json(group.requested),
         "best_single": _comparison_json(group.best),
+        "classifying": _money_json(group.classifying),
     }
 
 

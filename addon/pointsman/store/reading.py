@@ -69,6 +69,8 @@ class Spent:
     requested_cost_usd: float | None
     failed: bool  # an error, or a status of 400 and more
     repeated: bool = False  # a kept answer was given again: no tokens, no cost
+    classified: bool = False  # a classifier was asked about it
+    classifier_cost_usd: float | None = None  # of that, and not in `cost_usd`
 
     @property
     def answered(self) -> bool:
@@ -168,7 +170,8 @@ class Reader:
             f"""
             SELECT at, provider, strategy, requested_model, served_model, {", ".join(USAGE_COLUMNS)},
                    cost_usd, requested_cost_usd,
-                   error IS NOT NULL OR coalesce(status, 0) >= 400 AS failed, cache = 'hit' AS repeated
+                   error IS NOT NULL OR coalesce(status, 0) >= 400 AS failed, cache = 'hit' AS repeated,
+                   classifier_ms IS NOT NULL AS classified, classifier_cost_usd
             FROM decisions WHERE {_PERIOD} ORDER BY at
             """,
             (since, since, until, until),
@@ -185,6 +188,8 @@ class Reader:
                 requested_cost_usd=row["requested_cost_usd"],
                 failed=bool(row["failed"]),
                 repeated=bool(row["repeated"]),
+                classified=bool(row["classified"]),
+                classifier_cost_usd=row["classifier_cost_usd"],
             )
 
     def expectations(self, *, since: float | None = None, until: float | None = None) -> list[Expected]:
