@@ -41,6 +41,7 @@ FOREIGN_HEADERS = (
     "content-type", "content-encoding", "content-length", "transfer-encoding", "cache-control", "date",
     "retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id",
 )  # fmt: skip
+NO_ANSWER = "not an answer of this API"
 REQUEST_ID_HEADERS = ("request-id", "x-request-id")
 
 
@@ -84,6 +85,7 @@ class Answer:
         self._decoder: encoding.Decoder | None = None
         self._content_type = ""
         self._raw = False  # the transform failed: bytes pass as they are
+        self._ended = False  # nothing more comes of the stream
         self._disk_failed = False
 
     # --- head ---------------------------------------------------------------------------
@@ -296,6 +298,7 @@ class Answer:
         what has been transformed by now would be lost.
         """
         news, transform.dirty = transform.dirty, False
+        self._ended = self._ended or end
         if not (news or end):
             return
         try:
@@ -354,6 +357,8 @@ class Answer:
         """An answer that is not a stream is complete; it leaves for the client when this returns."""
         response = flow.response
         assert response is not None
+        if self._transform is not None and not self._ended and not self._raw:
+            self._note(self._transform, end=True)  # a head with which all was said: mitmproxy feeds nothing
         followed = self._transform is not None or self._client is not None or self._whole is not None
         if followed or self.decision.endpoint != "generate":
             return
@@ -368,11 +373,14 @@ class Answer:
             outcome = replace(self._head, error=f"unreadable answer: {error}", complete=False)
         else:
             if response.status_code != 200:
-                outcome = replace(self._head, error=seen.error, complete=True)
-            else:
+                error = seen.error or f"HTTP {response.status_code}"
+                outcome = replace(self._head, error=error, complete=True)
+            elif seen.started or seen.error:
                 outcome = replace(self._outcome(seen), complete=True)
                 self._offer(data, seen)
                 self._change_body(response, data)
+            else:
+                outcome = replace(self._head, error=NO_ANSWER, complete=False)
         await self._commit(replace(outcome, total_ms=self._elapsed_ms()))
 
     def _change_body(self, response: http.Response, data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
-from e2e.support import Rows, Sdk, routed, rows_of, settled
+from e2e.support import Rows, Sdk, deserted, routed, rows_of, settled
 from provider.proxy import InProcessProxy, SubprocessProxy, trust
 from provider.standin import StandIn
 
@@ -36,6 +36,16 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for variable in os.environ:
         if variable.upper().endswith("_PROXY") or variable.startswith("ANTHROPIC_"):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture(autouse=True)
+def all_gone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """When the clients of a test have left the routed proxy, no connection and no task of one is in it."""
+    names = request.fixturenames
+    proxy = request.getfixturevalue("shared_proxy") if "proxy" in names else None
+    yield
+    if proxy is not None:
+        deserted(proxy)
 
 
 @pytest.fixture(autouse=True)

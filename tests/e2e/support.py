@@ -60,12 +60,21 @@ def settled(proxy: InProcessProxy) -> None:
     """Wait until the addon's tables are empty; fail if they stay, or if a traceback was logged."""
     addon = proxy.addons[0]
     deadline = time.monotonic() + QUIET_SECONDS
-    while (addon.actions or addon.routes) and time.monotonic() < deadline:
+    while (addon.actions or addon.routes or addon.own) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not addon.actions, addon.actions
     assert not addon.routes, addon.routes
+    assert not addon.own, addon.own
     tracebacks = [line for line in proxy.warnings if "Traceback" in line]
     assert not tracebacks, "\n".join(tracebacks)
+
+
+def deserted(proxy: InProcessProxy) -> None:
+    """Wait until no connection and no task of one is left in the proxy; all clients have closed theirs."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    while (left := proxy.left()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, left
 
 
 @dataclass(frozen=True, slots=True)

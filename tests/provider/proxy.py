@@ -112,6 +112,20 @@ class InProcessProxy:
         self.thread.join(20)
         logging.getLogger().removeHandler(self.ears)
 
+    def left(self) -> list[str]:
+        """What is open or under way in the proxy: connections of clients and to servers, and their tasks."""
+
+        def count() -> list[str]:
+            handlers = list(proxyserver.connections.values())
+            found = [f"{one.client.peername} {list(one.transports)}" for one in handlers]
+            tasks = asyncio.all_tasks(self.master.event_loop) if self.master else set()
+            return found + [repr(task) for task in tasks if "ConnectionHandler" in repr(task.get_coro())]
+
+        assert self.master is not None
+        proxyserver: Any = self.master.addons.get("proxyserver")
+        left: list[str] = self.call(count)
+        return left
+
     def call(self, function: Any) -> Any:
         """Run `function()` in the proxy's event loop and return its result."""
 

@@ -46,7 +46,8 @@ def fault_value(fault: Fault, model: str) -> dict[str, Any]:
     """
     kind, _, seconds = (fault.kind or "").partition(" ")
     if fault.status == 429 and kind in ("", "RetryInfo"):
-        wait = float(seconds or fault.headers.get("retry-after", 1))
+        given = seconds or fault.headers.get("retry-after", "1")
+        wait = float(given) if given.replace(".", "").isdigit() else 1.0  # else it is a date
         return error_value(429, f"{QUOTA}\nPlease retry in {wait:g}s.", quota_details(model, wait))
     if fault.status == 529:
         return error_value(503, BUSY)
