@@ -85,6 +85,7 @@ class Answer:
         self._decoder: encoding.Decoder | None = None
         self._content_type = ""
         self._raw = False  # the transform failed: bytes pass as they are
+        self._lost: str | None = None  # why it did
         self._ended = False  # nothing more comes of the stream
         self._disk_failed = False
 
@@ -247,6 +248,7 @@ class Answer:
         """The error that ends a stream the client has the beginning of."""
         stream = self._transform or self._client
         said = stream.fail(status, message) if stream is not None else b""
+        self._ended = True
         self._head = replace(self._head, **_given(self._account))
         seen = self._transform.observation if self._transform else None
         outcome = self._outcome(seen) if seen else self._head
@@ -279,12 +281,12 @@ class Answer:
                 self._transform.feed(plain) if chunk else self._transform.flush()
                 self._note(self._transform, end=not chunk)
             except Exception as error:
-                self._raw = True
+                self._raw, self._lost = True, _lost(error)
                 self._warn("the answer is no longer observed", error)
         return [chunk] if chunk else []
 
     def _pass_raw(self, error: Exception, chunk: bytes) -> list[bytes]:
-        self._raw = True
+        self._raw, self._lost = True, _lost(error)
         if isinstance(self._transform, Chain):
             self._warn("the rest of the answer is lost", error)
             return self.fail(502, "the answer cannot be understood any longer")
@@ -332,7 +334,8 @@ class Answer:
 
     def _observed(self, seen: Observation, total_ms: float | None) -> Outcome:
         complete = seen.complete if total_ms is not None or seen.complete else None
-        return replace(self._outcome(seen), complete=complete, total_ms=total_ms)
+        outcome = self._outcome(seen)
+        return replace(outcome, error=outcome.error or self._lost, complete=complete, total_ms=total_ms)
 
     def _outcome(self, seen: Observation) -> Outcome:
         if seen.message_id and self._named:
@@ -357,8 +360,8 @@ class Answer:
         """An answer that is not a stream is complete; it leaves for the client when this returns."""
         response = flow.response
         assert response is not None
-        if self._transform is not None and not self._ended and not self._raw:
-            self._note(self._transform, end=True)  # a head with which all was said: mitmproxy feeds nothing
+        if self._transform is not None and not self._ended:
+            self._note(self._transform, end=True)  # it ended with its head, or was no longer understood
         followed = self._transform is not None or self._client is not None or self._whole is not None
         if followed or self.decision.endpoint != "generate":
             return
@@ -373,8 +376,8 @@ class Answer:
             outcome = replace(self._head, error=f"unreadable answer: {error}", complete=False)
         else:
             if response.status_code != 200:
-                error = seen.error or f"HTTP {response.status_code}"
-                outcome = replace(self._head, error=error, complete=True)
+                said = seen.error or f"HTTP {response.status_code}"
+                outcome = replace(self._head, error=said, complete=True)
             elif seen.started or seen.error:
                 outcome = replace(self._outcome(seen), complete=True)
                 self._offer(data, seen)
@@ -480,6 +483,11 @@ def _given(account: Outcome) -> dict[str, Any]:
         for name in ("upstream_provider", "attempts", "fallback_from")
         if (value := getattr(account, name)) is not None
     }
+
+
+def _lost(error: Exception) -> str:
+    """What the row says of an answer that was no longer understood: the store gets no words of a defect."""
+    return f"not understood: {error if isinstance(error, BodyError) else type(error).__name__}"
 
 
 def _request_id(response: http.Response) -> str | None:

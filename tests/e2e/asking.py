@@ -44,14 +44,15 @@ class Heard:
 
     @property
     def kind(self) -> str:
-        """The exception's class; connections that break are told by many names."""
-        return "lost" if self.error in LOST else self.error
+        """The exception's class; connections that break or wait too long are told by many names."""
+        return "lost" if self.error in LOST else "late" if self.error in LATE else self.error
 
 
 LOST = {
     *("APIConnectionError", "RemoteProtocolError", "ReadError", "ConnectError", "LocalProtocolError"),
-    *("WriteError", "StreamReset"),
+    *("WriteError", "StreamReset", "DecodingError"),
 }
+LATE = {"APITimeoutError", "ReadTimeout", "ConnectTimeout", "PoolTimeout"}
 
 
 @dataclass(frozen=True, slots=True)

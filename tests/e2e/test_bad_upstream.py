@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from e2e.asking import SERVED, Asker, Heard
 from e2e.support import Rows
-from e2e.troubles import GOOD, STREAMS, SURFACES, TROUBLES
+from e2e.troubles import GOOD, STREAMS, SURFACES, TROUBLES, Trouble
 from provider.answers import Text
 from provider.proxy import InProcessProxy, SubprocessProxy
 from provider.record import Record
@@ -101,7 +101,7 @@ def test_the_client_is_told_what_it_would_be_told_without_a_router(
     assert routed.markers <= 1
     assert (provider.last.status, provider.last.model) == (expected.status, SERVED[surface])
     found = rows.wait(lambda found: len(found) == 1 and found[0]["complete"] is not None)
-    agrees(found[0], provider.last, whole=trouble.whole)
+    agrees(found[0], provider.last, trouble)
 
 
 def same(plain: Heard, routed: Heard) -> bool:
@@ -117,10 +117,10 @@ def broke(heard: Heard) -> bool:
     return heard.kind == "lost" or heard.status == 502
 
 
-def agrees(row: dict[str, Any], record: Record, whole: bool | None) -> None:
+def agrees(row: dict[str, Any], record: Record, trouble: Trouble) -> None:
     """The row says what the provider did."""
     if row["status"] is None:  # the head was never read to its end
-        assert record.gone or record.broken, row
+        assert record.gone or record.broken or trouble is TROUBLES["1 MB of headers"], row
         assert row["error"] and not row["complete"]
         return
     assert row["status"] == record.status
@@ -128,8 +128,10 @@ def agrees(row: dict[str, Any], record: Record, whole: bool | None) -> None:
         assert row["error"] and not row["complete"]
     elif record.status != 200:
         assert row["error"]
-    elif whole is not None:
-        assert bool(row["complete"]) == whole, row
-        assert not (whole and row["error"]), row
+    elif trouble.whole is not None:
+        assert bool(row["complete"]) == trouble.whole, row
+        assert not (trouble.whole and row["error"]), row
+    elif trouble.fails:
+        assert row["error"]
     if row["message_id"] and record.message is not None:
         assert row["message_id"] == record.message.id

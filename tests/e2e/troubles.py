@@ -25,11 +25,13 @@ class Trouble:
     """A step, or one per surface. `whole` says whether a stream so sent is an answer that ended as it should.
 
     None: nobody can say, or the surfaces differ. `waits`: the client has to give up by itself.
+    `fails`: the stream says so itself.
     """
 
     step: Step | Mapping[str, Step]
     whole: bool | None = False
     waits: bool = False
+    fails: bool = False
 
     def at(self, surface: str) -> Step:
         return self.step[surface] if isinstance(self.step, Mapping) else self.step
@@ -126,9 +128,9 @@ CONTENTS = {
     "nothing said": Trouble(replace(GOOD, blocks=(), think=None), None),
 }
 STREAMS = {
-    "an error at once": Trouble(replace(GOOD, overload_after=0)),
-    "an error after the start": Trouble(replace(GOOD, overload_after=1)),
-    "an error after text": Trouble(replace(GOOD, overload_after=4)),
+    "an error at once": Trouble(replace(GOOD, overload_after=0), None, fails=True),
+    "an error after the start": Trouble(replace(GOOD, overload_after=1), None, fails=True),
+    "an error after text": Trouble(replace(GOOD, overload_after=4), None, fails=True),
     "no start": _mangled(lambda frames: frames[1:]),
     "no end": _mangled(lambda frames: frames[:-1]),
     "no two ends": _mangled(lambda frames: frames[:-2]),

@@ -141,6 +141,7 @@ def error_message(data: bytes) -> str:
 
 def _see(seen: Observation, said: Mapping[str, object]) -> None:
     seen.answered_model = as_text(said.get("line")) or seen.answered_model
+    seen.started = True
     seen.begun = seen.begun or bool(said.get("words"))
     paid = as_dict(said.get("paid"))
     if paid:
