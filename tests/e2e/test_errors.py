@@ -158,6 +158,7 @@ def ask(connect: Sdk, proxy: InProcessProxy, account: str, surface: str) -> Iter
             contents=HELLO,
             config=types.GenerateContentConfig(http_options=types.HttpOptions(headers=headers)),
         )
+        gemini.close()
         return
     with openai_client(proxy, f"sk-proj-{account}") as gpt:
         if surface == "openai_chat":
