@@ -322,7 +322,7 @@ def test_a_tier_that_cannot_be_had_leaves_its_tasks_to_the_fallback_and_says_so(
 def test_without_a_key_for_the_classifier_nobody_is_asked(make: Any) -> None:
     plan = plan_of(make(environ={"MOONSHOT_API_KEY": "k"}), TIERED)
     assert plan.task is None and plan.verdict is not None
-    assert plan.verdict.why.startswith("minimax-m2.7: ") and not plan.verdict.asked
+    assert plan.verdict.why.startswith("no classifier: minimax-m2.7: ") and not plan.verdict.asked
 
 
 def test_the_classifier_is_never_asked_with_the_clients_own_credential(make: Any) -> None:
@@ -429,8 +429,21 @@ def test_after_a_refusal_the_next_model_serves_and_never_the_virtual_name(make: 
     assert second is not None
     assert (second.served_model, second.reason) == ("claude-opus-4-8", Reason.REFUSED.value)
     assert ask(pipeline, facts).served_model == "claude-opus-4-8"
-    lone = make("routers: {mine: {model: claude-haiku-4-5}}", environ={})
-    assert lone.instead(plan_of(lone, facts), ask(lone, facts)) is None
+    for text in ("model: claude-haiku-4-5", "candidates: [claude-haiku-4-5]"):
+        lone = make(f"routers: {{mine: {{{text}}}}}", environ={})
+        assert lone.instead(plan_of(lone, facts), ask(lone, facts)) is None
+        assert ask(lone, facts).served_model == "claude-haiku-4-5"
+    by_header = lone.plan(FACTS, KEY, Asked(model="mine"), fits, HOST, anywhere)
+    as_made = lone.instead(by_header, lone.decide(by_header, None, STAMP))
+    assert as_made is not None and as_made.served_model == "claude-opus-4-8"
+
+
+def test_refusals_of_all_tiers_are_no_reason_to_serve_nobody(make: Any) -> None:
+    pipeline = make(environ={"MOONSHOT_API_KEY": "k"})
+    first = ask(pipeline, TIERED)
+    assert first.served_model == "kimi-k2.6"
+    assert pipeline.instead(plan_of(pipeline, TIERED), first) is None
+    assert ask(pipeline, TIERED).served_model == "kimi-k2.6"
 
 
 def test_after_a_refusal_a_real_model_is_what_the_client_asked_for(make: Any) -> None:

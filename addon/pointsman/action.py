@@ -208,8 +208,6 @@ class Action:
             self.engine.pipeline.sessions.refused_account(self.plan.account, _ASKED)
             self.read()
             return replace(self._rewrite(refused), detail=f"the provider refused {named.parameter}")
-        if self.plan.virtual:
-            return None  # as the client made it, nobody could serve it
         if remedies and not picked:
             what = ", ".join(item.parameter for item in remedies)
             decision = self._rewrite(refused)
@@ -222,20 +220,19 @@ class Action:
             return self._as_made(f"{refused.served_model} was picked, and this account may not have it")
         return None
 
-    def _as_made(self, detail: str) -> Decision:
-        """The requested model gets what the client sent, and the conversation keeps to it."""
+    def _as_made(self, detail: str) -> Decision | None:
+        """The requested model gets what the client sent, and the conversation keeps to it.
+
+        Nobody has a virtual model: then the next of those behind it serves. None if there is none.
+        """
         assert self.plan is not None and self.answer is not None
-        refused, requested = self.answer.decision, self.plan.facts.requested_model
-        self.engine.pipeline.sessions.refused(refused.session, refused.served_model, requested)
+        decision = self.engine.pipeline.instead(self.plan, self.answer.decision)
+        if decision is None:
+            return None
         self.read()
-        return replace(
-            refused,
-            served_model=requested,
-            reason=Reason.REFUSED.value,
-            detail=detail,
-            adaptations=(),
-            marker="off",
-        )
+        if self.plan.virtual:
+            return replace(self._rewrite(decision), detail=detail)
+        return replace(decision, detail=detail, adaptations=(), marker="off")
 
     def _lacks_model(self, message: str) -> bool:
         """Is the refusal about the picked model? Then no conversation of this account gets it for a while."""

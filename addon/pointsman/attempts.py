@@ -268,8 +268,12 @@ class Attempts(Straight):
         log.warning("%s; sent again without that (decision %s)", decision.detail, decision.id)
         self.answer.decision = decision
         self.answer.retried.append(decision.detail)
-        self.out = self.answer.out = self.action.mended(decision)
-        self.request = self.out.request
+        if decision.bindings == refused.bindings:
+            self.out = self.answer.out = self.action.mended(decision)
+            self.request = self.out.request
+        else:  # another model serves, and is had elsewhere
+            self._left = list(decision.bindings or (ORIGIN,))
+            self._next_binding()
         self.again = True
         return True
 

@@ -106,9 +106,11 @@ def _fallback(plan: Plan) -> Settled:
     if not plan.virtual:
         return as_requested(plan, "cluster", Reason.ONLY_CHOICE)
     assert plan.route is not None
-    left = [one for one in reach_behind(plan) if one.bindings]
-    allowed = [one for one in left if not too_dear_or_weak(plan, one.model)]
-    if not allowed:
+    for ways in (plan.ways, plan.ways.insisting):
+        left = [one for one in reach_behind(replace(plan, ways=ways)) if one.bindings]
+        if allowed := [one for one in left if not too_dear_or_weak(plan, one.model)]:
+            break
+    else:
         reasons = {item.model: item.excluded for item in plan.candidates if item.excluded}
         raise nobody_serves(plan.route.name, reasons)
     first = allowed[0] if plan.route.candidates is not None else strongest(allowed)

@@ -178,7 +178,7 @@ class Pipeline:
                 f"x-router-model: {name[:80]!r} is not in the catalogue", source="x-router-model"
             )
         # Who names a model wants it tried, whatever the provider said before.
-        reach = replace(plan.ways, refused=lambda model, binding: "").of(model)
+        reach = plan.ways.insisting.of(model)
         if plan.facts.endpoint == "count_tokens" and not reach.at_origin:
             return as_asked(plan, Reason.COUNT)
         if not reach.bindings:
@@ -255,7 +255,7 @@ class Pipeline:
         if plan.facts.tool_loop and not asks_anew(plan) and not route.virtual:
             return None
         (model,) = route.models.values()
-        reach = plan.ways.of(model)
+        reach = (plan.ways.insisting if route.virtual else plan.ways).of(model)
         if reach.bindings:
             return settle_on(plan, reach, "fixed", Reason.FIXED)
         if route.virtual:
@@ -390,8 +390,8 @@ class Pipeline:
     def instead(self, plan: Plan, refused: Decision) -> Decision | None:
         """After the provider refused what was picked: the requested model, as the client made the request.
 
-        Behind a virtual model, the next that can be had; None if there is none. The conversation does not get
-        the refused model again.
+        Behind a virtual model, the next that can be had; None if there is none. The conversation gets the
+        refused model only where there is no other.
         """
         self.sessions.refused(refused.session, refused.served_model, refused.requested_model)
         if not plan.virtual:
@@ -405,6 +405,8 @@ class Pipeline:
 
         ways = replace(plan.ways, refused=not_again)
         settled = last_resort(replace(plan, previous=None, ways=ways))
+        if settled is None and plan.requested is not None:  # the virtual one was named in a header
+            settled = as_asked(plan, Reason.REFUSED, refused.strategy)
         return settle(refused, replace(settled, reason=Reason.REFUSED)) if settled else None
 
     def give_up(self, plan: Plan, ineligible: Ineligible, stamp: Stamp) -> Decision:

@@ -115,6 +115,11 @@ class Ways:
         why = "" if left else _told(reasons) or f"is served by {model.provider}, and no provider has it"
         return Reach(at(model, left[0]) if left else model, tuple(left), why, possible)
 
+    @property
+    def insisting(self) -> Ways:
+        """The same, whatever a provider refused before: where it would be that or nothing."""
+        return replace(self, refused=_never)
+
     def for_own_calls(self, text: str) -> Ways:
         """For what the router asks by itself about `text`: with keys of its own, and nothing of the client's.
 
@@ -211,6 +216,10 @@ class Ways:
             return self.reaches(binding, model)
         except Exception as error:
             return f"cannot be translated: {type(error).__name__}"
+
+
+def _never(model: Model, binding: Binding) -> str:
+    return ""
 
 
 def _told(reasons: Mapping[str, str]) -> str:

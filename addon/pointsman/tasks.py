@@ -36,7 +36,9 @@ def with_task(plan: Plan, route: Route, known: Verdict | None) -> Plan:
         text=routing_text(plan.facts.user_texts),
     )
     if tiers.choose(document, document.fallback, unusable, plan.blind) is None:
-        return replace(plan, settled=_no_tier(plan, route))
+        if plan.ways.insisting == plan.ways or not route.virtual:
+            return replace(plan, settled=_no_tier(plan, route))
+        return with_task(replace(plan, ways=plan.ways.insisting), route, known)
     if known is not None:
         return replace(plan, verdict=known.remembered)
     if (served := _served_tier(plan, route)) is not None:
