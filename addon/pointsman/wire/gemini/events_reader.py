@@ -31,7 +31,8 @@ class GeminiReader(EventReader):
     def _see(self, content: dict[str, Any]) -> Iterator[Event]:
         if not is_response(content):
             return
-        yield Start(as_text(content.get("responseId")) or "", as_text(content.get("modelVersion")) or "")
+        if not self.started:
+            yield Start(as_text(content.get("responseId")) or "", as_text(content.get("modelVersion")) or "")
         for candidate in dicts(content.get("candidates")):
             if index_of(candidate) == 0:
                 yield from self._candidate(candidate)

@@ -12,6 +12,8 @@ from pointsman.wire.openai.usage import see_usage
 
 def read_counts(usage: Any) -> Counts | None:
     """The counts of a `usage` object; None if it holds none."""
+    if usage is None:
+        return None
     seen = Observation()
     if not see_usage(seen, usage):
         return None

@@ -43,8 +43,11 @@ class ChatReader(EventReader):
     def _see(self, content: dict[str, Any]) -> Iterator[Event]:
         if not isinstance(content.get("choices"), list):
             return
-        yield Start(as_text(content.get("id")) or "", as_text(content.get("model")) or "")
-        usage = content.get("usage") or as_dict(content.get("x_groq")).get("usage")
+        if not self.started:
+            yield Start(as_text(content.get("id")) or "", as_text(content.get("model")) or "")
+        usage = content.get("usage")
+        if usage is None and "x_groq" in content:
+            usage = as_dict(content["x_groq"]).get("usage")
         for choice in dicts(content["choices"]):
             if (as_int(choice.get("index")) or 0) == 0:
                 usage = usage or choice.get("usage")  # Moonshot
@@ -74,11 +77,12 @@ class ChatReader(EventReader):
     # --- what a delta says ----------------------------------------------------------------
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[Event]:
-        yield Thinking(_reasoning(delta))
+        if "content" not in delta or len(delta) > 1:
+            yield Thinking(_reasoning(delta))
         content = delta.get("content")
         if isinstance(content, str):
             yield Text(content)
-        else:
+        elif content is not None:
             yield from _of_parts(content)
         if isinstance(delta.get("refusal"), str):
             yield Refusal(delta["refusal"])

@@ -6,7 +6,8 @@ brace or a bracket, and no line of an event stream does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from pointsman.errors import BodyError
@@ -19,6 +20,10 @@ BODY_CAP_BYTES: Final = 64 << 20
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _DONE: Final = b"[DONE]"
+
+
+# An event as nearly all are, told apart in one go: its name and its data.
+_USUAL: Final = re.compile(rb"(?:event: ?([^\r\n]*)\r?\n)?data: ?([^\r\n]*)(?:\r?\n){2}")
 
 
 class Done:
@@ -67,9 +72,10 @@ class Frames:
                 yield from _decoded(piece.raw)
 
 
-def _of_events(events: Any) -> Iterator[Frame]:
+def _of_events(events: Iterable[sse.Event]) -> Iterator[Frame]:
     for event in events:
-        data = event.data
+        found = _USUAL.fullmatch(event.raw) if event.whole else None
+        data = found[2] if found else event.data
         if data is None:
             # Google's errors can be bare JSON between the events.
             bare = event.raw.strip() if event.whole else b""
@@ -79,8 +85,8 @@ def _of_events(events: Any) -> Iterator[Frame]:
             yield DONE
         else:
             for content in _decoded(data):
-                if "type" not in content and event.name:
-                    content["type"] = event.name
+                if "type" not in content and (found is None or found[1]) and (name := event.name):
+                    content["type"] = name
                 yield content
 
 

@@ -28,20 +28,21 @@ from pointsman.wire.neutral import (
 from pointsman.wire.translation.failures import holds_failure, read_failure
 from pointsman.wire.translation.frames import Done, Frame, Frames
 
+_UNCOUNTED = Counts()
 _CONTENT = (Refusal, Thinking, CallStart)
 
 
 class EventReader(ABC):
     """Bytes of one answer in any split in, neutral events out.
 
-    `begun`: the first content was seen, or a refusal. An answer that does not end as its API says that it
-    must gets neither `Stop` nor `End`.
+    `started`: it is an answer; `begun`: the first content was seen, or a refusal. An answer that does not end
+    as its API says that it must gets neither `Stop` nor `End`.
     """
 
     def __init__(self) -> None:
         self.begun = False
         self._frames = Frames()
-        self._started = False
+        self.started = False
         self._over = False
         self._refused = False
         self._calls = 0  # calls that have begun
@@ -109,15 +110,15 @@ class EventReader(ABC):
             if self._over:
                 return
             if isinstance(event, Start):
-                if self._started:
+                if self.started:
                     continue
             elif isinstance(event, Failed):
                 self._over = True
                 yield event
                 return
-            elif not self._started:
+            elif not self.started:
                 yield Start()
-            self._started = True
+            self.started = True
             if isinstance(event, Text | Refusal | Thinking) and not event.text:
                 continue
             self._refused = self._refused or isinstance(event, Refusal)
@@ -139,5 +140,7 @@ def _says(event: Event) -> bool:
 
 def merged(counts: Counts, newer: Counts) -> Counts:
     """The later figures where there are any, else the earlier ones."""
+    if counts == _UNCOUNTED:
+        return newer
     given = {name: value for name in neutral.COUNTS if (value := getattr(newer, name)) is not None}
     return replace(counts, **given)
