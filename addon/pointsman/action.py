@@ -23,13 +23,15 @@ from pointsman.engine import Engine
 from pointsman.errors import BodyError
 from pointsman.outgoing import ORIGIN, Outgoing, Reaching, Wanted, elsewhere
 from pointsman.pipeline import Plan, Reason, Stamp
+from pointsman.reach import at
 from pointsman.scoring import cluster
 from pointsman.scoring.tiers import Verdict
 from pointsman.semantic_cache import Hit, Place
 from pointsman.surface import Surface, translates
-from pointsman.values import Adaptation, Binding, Decision
+from pointsman.values import Adaptation, Binding, Decision, Model
 from pointsman.wire import encoding
 from pointsman.wire.json_spans import Body
+from pointsman.wire.translate_request import counted
 
 log = logging.getLogger("pointsman")
 
@@ -132,6 +134,8 @@ class Action:
         assert self.body is not None and self.plan is not None
         if not self.plan.asked.cache:
             return "x-router-cache says so"
+        if decision.bindings:
+            return "another provider may answer"
         try:
             return cache_key.left_out(self.plan.facts, decision, data) or self.surface.unrepeatable(self.body)
         except BodyError:
@@ -245,6 +249,18 @@ class Action:
         self.engine.pipeline.sessions.refused_account(self.plan.account, model.name if model else name)
         return True
 
+    def counted(self, decision: Decision) -> http.Response | None:
+        """A count of tokens by estimate, where the provider that serves the conversation cannot be asked."""
+        surface, plan = self.surface, self.plan
+        if decision.endpoint != "count_tokens" or not decision.bindings or plan is None:
+            return None
+        tokens = counted(plan.facts, self._served(decision))
+        body = surface.write_count(tokens) if translates(surface) else b""
+        return http.Response.make(200, body, {"content-type": "application/json"}) if body else None
+
+    def _served(self, decision: Decision) -> Model | None:
+        return self.engine.settings.catalogue.reference(decision.served_model)
+
     def prepare(self, decision: Decision, binding: Binding) -> Outgoing:
         """What is sent for one binding. Raises ConfigError for one without a key, and BodyError."""
         if binding.provider is None:
@@ -256,9 +272,8 @@ class Action:
         self.surface.strip(body)
         headers = _looked_up(self.request.headers)
         wanted = Wanted(self.surface, body, self.request.path, headers, self.plan.facts)
-        catalogue = self.engine.settings.catalogue
-        model = catalogue.resolve(binding.model) or catalogue.resolve(decision.served_model)
-        return elsewhere(wanted, binding, model)
+        model = self._served(decision)
+        return elsewhere(wanted, binding, at(model, binding) if model else None)
 
     def mended(self, decision: Decision) -> Outgoing:
         """What is sent to the origin."""

@@ -203,6 +203,11 @@ class Pointsman:
                 flow.response = response
                 return
             decision = await action.decide(self._embed, action.engine.judge)
+            if (counted := action.counted(decision)) is not None:
+                self.actions.pop(flow.id, None)
+                flow.response = counted
+                return
+            self._send(flow, action, decision)
         except ClientError as error:
             log.warning("refused: %s", error)
             self._refuse(flow, action, error.status, str(error))
@@ -215,7 +220,6 @@ class Pointsman:
         except Exception as error:
             self._survive(flow, action, error)
         else:
-            self._send(flow, action, decision)
             if action.hit:
                 await self._repeat(flow, action, action.hit.kept)
 
@@ -260,15 +264,14 @@ class Pointsman:
         if action.engine.settings.fail == "closed":
             self._refuse(flow, action, 503, "routing failed, and router_fail is closed")
             return
-        decision = None
         try:
             decision = action.give_up(error)
+            if decision is not None:
+                self._send(flow, action, decision)
+                return
         except Exception as second:
             log.debug("giving up failed too", exc_info=second)
-        if decision is None:
-            self._pass(flow, action)
-        else:
-            self._send(flow, action, decision)
+        self._pass(flow, action)
 
     def _send(self, flow: http.HTTPFlow, action: Action, decision: Decision) -> None:
         engine = action.engine
@@ -285,13 +288,13 @@ class Pointsman:
             lambda answer: engine.pipeline.sessions.answered(plan.account, answer, plan.session),
             self._keeper(action, decision) if action.place and not action.hit else None,
         )
+        self.routes[flow.id] = Attempts(action, action.answer)
         asked, served = decision.requested_model, decision.served_model
         arrow = served if served == asked else f"{asked} → {served}"
         log.info("%s · %s · %.1f ms · %s", arrow, decision.reason, decision.decide_ms, decision.id)
         for warning in engine.unsaid(decision.warnings):
             log.warning("%s (decision %s)", warning, decision.id)
         flow.comment = f"{arrow} · {decision.reason}"
-        self.routes[flow.id] = Attempts(action, action.answer)
 
     def _keeper(self, action: Action, decision: Decision) -> Callable[[bytes, str], None]:
         """What keeps the answer to an action, by the settings that are in force when it has come."""

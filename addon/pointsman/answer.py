@@ -342,7 +342,7 @@ class Answer:
             self._named(seen.message_id)
             self._named = None
         usage = seen.to_usage()
-        cost, requested = costs(self.decision, usage, self._models)
+        cost, requested = costs(self.decision, usage, self._models, self.out.binding if self.out else None)
         return replace(
             self._head,
             message_id=seen.message_id,

@@ -24,11 +24,9 @@ from pointsman.wire.translate_request import facts_at, refusal, translated
 # Of the client's headers, where the same API is spoken: none of them says who the client is.
 _CARRIED = ("accept", "anthropic-version", "anthropic-beta")
 ORIGIN = Binding(None, "")
-MAX_TOKENS = 32_000  # of an answer whose length nobody bounds, where the API demands that it is bounded
 
 # Of the client's headers, where the same API is spoken: none of them says who the client is.
 _CARRIED = ("accept", "anthropic-version", "anthropic-beta")
-MAX_TOKENS = 32_000  # of an answer whose length nobody bounds, where the API demands that it is bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def _translated(wanted: Wanted, binding: Binding, model: Model | None) -> Outgoi
     conversation = source.read_request(wanted.body, wanted.path, wanted.headers)
     asked = asked_for(conversation, binding.parameters)
     fitted = model if model is not None and model.provider == surface.PROVIDER else None
-    said = translated(asked, surface, target_of(binding, model), fitted)
+    said = translated(asked, surface, bindings.target(binding, model), fitted)
     request = _request(provider, surface, said.path, said.body, {})
     facts = replace(wanted.facts, choices=1)  # what says how its answer is read
     return Outgoing(binding, surface, facts, request, said.adaptations, conversation)
@@ -126,28 +124,12 @@ class Reaching:
             return f"{surface.SURFACE} is not translated from {source.SURFACE}"
         if self._conversation is None:
             self._conversation = source.read_request(*self._said)
-        target = target_of(binding, model)
+        target = bindings.target(binding, model)
         if why := refusal(self._conversation, surface, target):
             return why
         if model.provider != surface.PROVIDER:
             return ""
         return surface.ineligible(facts_at(self._conversation, surface, target), model)
-
-
-def target_of(binding: Binding, model: Model | None) -> neutral.Target:
-    """What a writer has to know of where its request goes."""
-    assert binding.provider
-    most = binding.max_output_tokens or (model.max_output_tokens if model else None) or MAX_TOKENS
-    takes = model.capabilities if model else {}
-    return neutral.Target(
-        model=binding.model,
-        max_tokens=min(most, MAX_TOKENS),
-        most_tokens=binding.max_output_tokens or (model.max_output_tokens if model else None),
-        images=takes.get("images") is not False,
-        documents=takes.get("documents") is not False,
-        quirks=binding.provider.quirks,
-        extra={**binding.provider.extra, **binding.extra},
-    )
 
 
 def _request(

@@ -19,7 +19,7 @@ from pointsman import paths, roots
 from pointsman.errors import ConfigError, UpstreamError
 from pointsman.surface import surfaces, translates
 from pointsman.upstream import bindings, client
-from pointsman.values import Binding, Model, Provider, Usage
+from pointsman.values import Binding, Model, Usage
 from pointsman.wire import neutral
 from pointsman.wire.asked import asked_for
 from pointsman.wire.credentials import without_secrets
@@ -63,7 +63,7 @@ async def ask(
         raise UpstreamError("has no base_url" if translates(surface) else "cannot be asked", kind="key")
     request = replace(asked_for(request, binding.parameters), model=binding.model)
     fitted = model if model is not None and model.provider == surface.PROVIDER else None
-    made = translated(request, surface, _target(binding, provider, model), fitted)
+    made = translated(request, surface, bindings.target(binding, model), fitted)
     headers = {**provider.headers, **surface.authorize(secret), "content-type": "application/json"}
     environment = tuple(map(os.environ.get, roots.VARIABLES))
     tls = await asyncio.to_thread(_tls, trusted, environment)  # the first time it takes 0.1 s and more
@@ -78,19 +78,6 @@ async def ask(
         said = _clean(surface.error_message(reply.data), secret)
         raise UpstreamError(f"{reply.status} {said}".strip(), kind="status", status=reply.status)
     return _read(surface.read_answer(reply.data), reply.ms, secret)
-
-
-def _target(binding: Binding, provider: Provider, model: Model | None) -> neutral.Target:
-    row = model.capabilities if model else {}
-    limit = binding.max_output_tokens or (model.max_output_tokens if model else None)
-    return neutral.Target(
-        model=binding.model,
-        **({"max_tokens": limit} if limit else {}),
-        images=row.get("images") is not False,
-        documents=row.get("documents") is not False,
-        quirks=provider.quirks,
-        extra={**provider.extra, **binding.extra},
-    )
 
 
 def _read(events: list[neutral.Event], ms: float, secret: str) -> Said:

@@ -20,8 +20,10 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pointsman.errors import ConfigError
-from pointsman.values import Provider
+from pointsman.values import Binding, Model, Provider
+from pointsman.wire import neutral
 
+MAX_TOKENS: Final = 32_000  # of an answer that nobody bounds, where the API demands a bound
 KEY_LIMIT: Final = 64 * 1024  # bytes of a key's file
 _ANCHORS: Final = {
     "anthropic": "/v1/messages",
@@ -101,3 +103,19 @@ def origin_of(address: str) -> tuple[str, str, int]:
 def is_own_host(address: str, scheme: str, host: str, port: int) -> bool:
     """Whether `address` leads to the very host that a client talks to: only there may its credential go."""
     return origin_of(address) == (scheme.lower(), host.lower().rstrip("."), port)
+
+
+def target(binding: Binding, model: Model | None) -> neutral.Target:
+    """What a writer of requests has to know of where its request goes; `model` is the catalogue's row."""
+    assert binding.provider
+    most = binding.max_output_tokens or (model.max_output_tokens if model else None)
+    takes = model.capabilities if model else {}
+    return neutral.Target(
+        model=binding.model,
+        max_tokens=min(most or MAX_TOKENS, MAX_TOKENS),
+        most_tokens=most,
+        images=takes.get("images") is not False,
+        documents=takes.get("documents") is not False,
+        quirks=binding.provider.quirks,
+        extra={**binding.provider.extra, **binding.extra},
+    )
