@@ -293,7 +293,7 @@ class Attempts(Straight):
         if self.action.plan is not None and self.action.plan.facts.stream:
             if self.opened:
                 self._ending = self.answer.join_whole(data)
-            elif self.out.translated:
+            else:
                 self.instead = self.answer.streamed(data)
         return True
 

@@ -34,6 +34,11 @@ def test_the_provider_itself_knows_better(said: str, step: Step, status: int) ->
     assert next_step("held", status, {"x-should-retry": said}, others=True, tries=1) is step
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_what_is_no_use_at_this_binding_may_be_at_another(status: int) -> None:
+    assert next_step("held", status, {"x-should-retry": "false"}, others=True, tries=1) is Step.NEXT
+
+
 def test_what_it_says_otherwise_is_nothing() -> None:
     assert next_step("held", 400, {"x-should-retry": "maybe"}, others=True, tries=1) is Step.STOP
 

@@ -7,7 +7,7 @@
 | 401, 402, 403, 404: the fault of this binding | next binding |
 | any other refusal: the fault of the request | the end |
 
-`x-should-retry` of the provider wins over the status. No binding is asked twice, but where there is no
+`x-should-retry` of the provider wins over the status, but for what is the fault of this binding alone. No binding is asked twice, but where there is no
 other and nothing was reached: then it is tried again twice, shortly after.
 """
 
@@ -41,10 +41,12 @@ def next_step(kind: str, status: int | None, headers: Mapping[str, str], *, othe
 
 def moves_on(status: int, headers: Mapping[str, str]) -> bool:
     """Would another binding be asked after this head? A success is one without an answer in it."""
+    if status in OF_THE_BINDING:
+        return True
     said = headers.get("x-should-retry", "").strip().lower()
     if said in ("true", "false"):
         return said == "true"
-    return status < 300 or status >= 500 or status in PASSING or status in OF_THE_BINDING
+    return status < 300 or status >= 500 or status in PASSING
 
 
 def delay_s(tries: int) -> float:
