@@ -35,6 +35,7 @@ AUTO_GRACE_S = 0.25
 STREAM_HEAD = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 LOCAL_FAULT = (401, 402, 403)  # what a provider says of a key that is not the client's
 STATUSES = {"timeout": 504}
+KEPT = ("retry-after", "retry-after-ms", "x-should-retry")  # of the head of an error that is told anew
 
 
 class Straight:
@@ -197,7 +198,7 @@ class Attempts(Straight):
             return self._ending
         if self._bare:
             return None
-        return self.answer.fail(502, message)
+        return self.answer.fail(502, message.replace("stream reset by client", "the stream was reset"))
 
     def _served(self) -> None:
         """This attempt's answer is the client's."""
@@ -300,32 +301,27 @@ class Attempts(Straight):
     def _ends(self, failure: Failure) -> None:
         """No attempt is left: the last error, in the client's format."""
         self.answer.served_by(*self._account())
-        response, name = failure.response, self.out.binding.name
+        response, own = failure.response, self.out.binding.provider is None
         status = response.status_code if response is not None else STATUSES.get(failure.kind, 502)
-        if self.opened:
-            self._ending = self.answer.fail(status if status >= 400 else 502, self.tried[-1].error)
-            return
-        own = self.out.binding.provider is None
-        if self._bare or (response is not None and status >= 400 and not self.out.translated and own):
-            return
+        message = self.tried[-1].error if own else f"{self.out.binding.name}: {self.tried[-1].error}"
         headers = {"content-type": "application/json"}
         if response is not None:
-            kept = ("retry-after", "retry-after-ms", "x-should-retry")
-            headers |= {name: response.headers[name] for name in kept if name in response.headers}
-        message = f"{name}: {self.tried[-1].error}"
+            headers |= {name: response.headers[name] for name in KEPT if name in response.headers}
         if not own and status in LOCAL_FAULT:
             # The client's own credential is in order: a status that says otherwise would make it log in anew.
-            status = 502
             headers["x-should-retry"] = "false"
-        elif status < 400:
             status = 502
-        self.instead = http.Response.make(status, self.action.surface.error_body(status, message), headers)
+        status = status if status >= 400 else 502
+        if self.opened:
+            self._ending = self.answer.fail(status, message)
+        elif not (self._bare or (own and response is not None and response.status_code >= 400)):
+            self.instead = http.Response.make(status, self.action.surface.error_body(status, message), headers)
 
     def _said(self, failure: Failure) -> str:
         """What went wrong, as the upstream says it where it does."""
         response = failure.response
         if response is None or response.status_code < 300:
-            return failure.message
+            return failure.message.replace("stream reset by client", "the stream was reset")
         try:
             coding = response.headers.get("content-encoding", "")
             data = encoding.decode(response.raw_content or b"", coding, OBSERVE_LIMIT)
