@@ -315,7 +315,8 @@ class Attempts(Straight):
         if self.opened:
             self._ending = self.answer.fail(status, message)
         elif not (self._bare or (own and response is not None and response.status_code >= 400)):
-            self.instead = http.Response.make(status, self.action.surface.error_body(status, message), headers)
+            body = self.action.surface.error_body(status, message)
+            self.instead = http.Response.make(status, body, headers)
 
     def _said(self, failure: Failure) -> str:
         """What went wrong, as the upstream says it where it does."""

@@ -35,7 +35,7 @@ OK = Answer((Text("Nine."),))
 class Watching(logging.Handler):
     """All that mitmproxy and Pointsman log, at every level, with tracebacks.
 
-    mitmproxy's programs silence hpack, which logs all headers; the client's libraries run in this process too.
+    mitmproxy's programs silence hpack, which logs all headers; the client's libraries run here too.
     """
 
     OTHERS = ("hpack", "anthropic", "httpx", "httpx2", "httpcore", "httpcore2")

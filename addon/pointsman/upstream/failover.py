@@ -7,8 +7,9 @@
 | 401, 402, 403, 404: the fault of this binding | next binding |
 | any other refusal: the fault of the request | the end |
 
-`x-should-retry` of the provider wins over the status, but for what is the fault of this binding alone. No binding is asked twice, but where there is no
-other and nothing was reached: then it is tried again twice, shortly after.
+`x-should-retry` of the provider wins over the status, but for what is the fault of this binding alone. No
+binding is asked twice, but where there is no other and nothing was reached: then it is tried again twice,
+shortly after.
 """
 
 from __future__ import annotations
