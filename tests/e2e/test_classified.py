@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx2
 import openai
 import pytest
 from e2e.sdks import openai_client
-from e2e.support import Rows
+from e2e.support import Rows, settled
 from provider.answers import Answer, Fault, Pace, Step, Text
-from provider.proxy import InProcessProxy
+from provider.proxy import InProcessProxy, trust
 from provider.record import Record
 from provider.standin import StandIn
 
@@ -224,6 +226,77 @@ def test_a_stream_of_another_api(
     assert rows.last["tier"] == "gpt-5.5"
 
 
+GOOGLE = "https://generativelanguage.googleapis.com/v1beta/models"
+CLIENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "anthropic": (
+        "https://api.anthropic.com/v1/messages",
+        {
+            "model": ROUTER,
+            "max_tokens": 9000,
+            "temperature": 0.2,
+            "messages": [{"role": "user", "content": TASK}],
+        },
+    ),
+    "openai_chat": (
+        "https://api.openai.com/v1/chat/completions",
+        {"model": ROUTER, "temperature": 0.2, "messages": [{"role": "user", "content": TASK}]},
+    ),
+    "openai_responses": (
+        "https://api.openai.com/v1/responses",
+        {"model": ROUTER, "temperature": 0.2, "reasoning": {"effort": "low"}, "input": TASK},
+    ),
+    "gemini": (
+        f"{GOOGLE}/{ROUTER}:generateContent",
+        {
+            "contents": [{"role": "user", "parts": [{"text": TASK}]}],
+            "generationConfig": {"temperature": 0.2, "thinkingConfig": {"thinkingLevel": "LOW"}},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("category", ["Frontend", ISSUE, "Greenfield"])
+@pytest.mark.parametrize("surface", CLIENTS)
+def test_a_tiers_parameters_arrive_whatever_is_spoken(
+    web: httpx2.Client, tiers: Tiers, rows: Rows, surface: str, category: str
+) -> None:
+    """As they would for a model alone: in the words of the API that the provider speaks."""
+    tiers.verdict = Answer((Text(category),), think=None)
+    url, body = CLIENTS[surface]
+    answer = web.post(url, json=body)
+    assert answer.status_code == 200, answer.text
+    assert "Mended." in answer.text
+    (served,) = tiers.served
+    sent = served.body
+    asked = {"temperature": sent.get("temperature"), "top_p": sent.get("top_p")}
+    effort = sent.get("reasoning_effort") or (sent.get("reasoning") or {}).get("effort")
+    if category == "Greenfield":
+        assert (served.family, served.model, effort) == ("openai", "gpt-5.5", "high")
+    elif category == "Frontend":
+        assert (served.family, served.model) == ("moonshot", "kimi-k2.6")
+        assert asked == {"temperature": 1.0, "top_p": None}
+    else:
+        assert (served.family, served.model) == ("minimax", "MiniMax-M2.7")
+        assert asked == {"temperature": 1.0, "top_p": 0.95}
+    assert rows.last["tier"] == {"Frontend": "kimi-k2.6", ISSUE: "minimax-m2.7"}.get(category, "gpt-5.5")
+
+
+def test_a_route_by_tasks(
+    web: httpx2.Client, proxy: InProcessProxy, tiers: Tiers, rows: Rows, tmp_path: Path
+) -> None:
+    """Clients that know nothing of it ask for their own model."""
+    config = tmp_path / "route.yaml"
+    route = {"name": "by task", "requested": "claude-opus-*", "strategy": "classified", "document": ROUTER}
+    config.write_text(json.dumps({"routes": [route]}))
+    url, body = CLIENTS["anthropic"]
+    with proxy.setting(router_config=str(config)):
+        answer = web.post(url, json=body | {"model": "claude-opus-4-8", "temperature": 1})
+    assert answer.json()["model"] == "claude-opus-4-8"
+    row = rows.last
+    assert (row["route"], row["category"], row["served_model"]) == ("by task", "Frontend", "kimi-k2.6")
+    assert (row["strategy"], row["upstream_provider"]) == ("classified", "moonshot_anthropic")
+
+
 def test_a_tier_at_the_clients_own_host(
     client: openai.OpenAI,
     proxy: InProcessProxy,
@@ -245,6 +318,29 @@ def test_a_tier_at_the_clients_own_host(
     assert row["upstream_provider"] in ("origin", None)
     changed = {item["parameter"]: item["after"] for item in json.loads(row["adaptations"])}
     assert changed["reasoning_effort"] == '"high"'
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_a_client_that_leaves_while_it_is_classified(
+    proxy: InProcessProxy, tiers: Tiers, provider: StandIn, account: str, http2: bool
+) -> None:
+    """Nothing is left of it; the next action needs no second question.
+
+    mitmproxy tells of a stream that was reset once the hook has returned: over HTTP/2 the request has gone by
+    then, and is broken off.
+    """
+    tiers.verdict = Answer((Text("Testing"),), think=None, pace=Pace(head=1.0))
+    url, body = CLIENTS["openai_chat"]
+    headers = {"authorization": f"Bearer {provider.key('openai', account)}"}
+    with httpx2.Client(proxy=proxy.url, verify=trust(proxy.ca_file), http2=http2, timeout=0.4) as short:
+        with pytest.raises(httpx2.ReadTimeout):
+            short.post(url, json=body, headers=headers)
+        time.sleep(1.2)
+        settled(proxy)
+        assert len(tiers.served) <= http2
+        short.timeout = 10
+        assert short.post(url, json=body, headers=headers).headers["x-router-model"] == "gpt-5.5"
+    assert len(tiers.questions) == 1
 
 
 def test_a_dry_run_asks_nobody(client: openai.OpenAI, tiers: Tiers, provider: StandIn) -> None:
