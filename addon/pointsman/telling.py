@@ -10,7 +10,7 @@ from pointsman.surface import Surface, Transform, translates
 from pointsman.values import NO_CHANGES, Binding, Changes, Facts
 from pointsman.wire.chain import Chain
 from pointsman.wire.neutral import Request
-from pointsman.wire.translate import Translation, translate_body
+from pointsman.wire.translate import told, translate_body, translation
 
 SSE = "text/event-stream"
 JSON = "application/json"
@@ -71,11 +71,11 @@ class Telling:
             joined = self.surface.rejoin(self.answer_id, self.model, self.created)
             return Chain(observer, opened, joined=joined)
         assert translates(self.surface) and translates(out.surface)
-        writer = self.surface.write_events(out.conversation, self.answer_id, self.created)
-        translation = Translation(out.surface.read_events(content_type), writer)
+        ours = (out.conversation, self.answer_id, self.created)
+        made = translation(out.surface, self.surface, *ours, content_type)
         if opened is not None:
-            translation.begin()  # it was sent
-        return Chain(observer, opened or self.client(), translation=translation)
+            made.begin()  # it was sent
+        return Chain(observer, opened or self.client(), translation=made)
 
     def streamed(self, data: bytes, out: Outgoing, opened: Transform | None = None) -> list[bytes]:
         """A provider's whole answer as the stream that the client wants, or as the rest of it."""
@@ -84,7 +84,7 @@ class Telling:
         writer = self.surface.write_events(request, self.answer_id, self.created)
         client = opened or self.client()
         begun = writer.begin()
-        pieces = [b"" if opened else begun, writer.feed(out.surface.read_answer(data))]
+        pieces = [b"" if opened else begun, writer.feed(told(data, out.surface, request))]
         return [part for piece in pieces if piece for part in client.feed(piece)] + client.flush()
 
     def body(self, data: bytes, out: Outgoing | None) -> bytes:

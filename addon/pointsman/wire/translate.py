@@ -119,6 +119,11 @@ def _renamed(event: CallStart, tools: Mapping[str, Tool]) -> CallStart:
     return event if tool is None else replace(event, name=tool.name, namespace=tool.namespace)
 
 
+def told(data: bytes, reads: Reads, request: Request) -> list[Event]:
+    """A whole answer as neutral events, with the client's names of its tools."""
+    return renamed(reads.read_answer(data), tool_names(request, reads.NAME_RULE))
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """A whole answer in the client's format, or why there is none. `begun` False: it says nothing at all."""
@@ -132,11 +137,10 @@ def translate_body(
     data: bytes, reads: Reads, writes: Writes, request: Request, answer_id: str, created: int
 ) -> Whole:
     """What becomes of a body that came with status 200."""
-    events = reads.read_answer(data)
+    events = told(data, reads, request)
     last = events[-1] if events else None
     if not isinstance(last, End):
         return Whole(failed=last if isinstance(last, Failed) else Failed(UNKNOWN_STATUS, CUT))
-    events = renamed(events, tool_names(request, reads.NAME_RULE))
     return Whole(writes.write_answer(events, request, answer_id, created), begun=says(events))
 
 
