@@ -26,7 +26,7 @@ def shared() -> Path:
 
 # What starts proxies and servers on ports of its own stays in one process: in two at once, a client whose
 # server has gone would meet the other's on the port that it left.
-TOGETHER = frozenset({"e2e", "provider", "clients", "cli", "test_trust.py"})
+TOGETHER = frozenset({"e2e", "provider", "clients", "cli", "upstream", "test_own_calls.py", "test_trust.py"})
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
