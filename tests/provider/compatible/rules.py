@@ -67,7 +67,7 @@ def _check_message(where: str, message: Any, host: Host, model: Model) -> None:
         raise invalid_value(f"{where}.role", role, sorted(host.roles))
     known = {"role", "content", "name"}
     if role == "assistant":
-        known |= {"tool_calls"} | ({host.reasoning} if model.thinks else set())
+        known |= {"tool_calls"} | ({host.reasoning} if model.thinks or host.passes_thoughts else set())
     elif role == "tool":
         known |= {"tool_call_id"}
     only(message, known, where)
