@@ -217,6 +217,8 @@ class Checks:
                 )
             except UpstreamError as error:
                 return Found(binding, str(error), error.status)
+            except Exception as error:  # a defect at one place leaves the others to be checked
+                return Found(binding, f"cannot be asked: {type(error).__name__}")
         # A model that has only begun to think when its tokens ended is there as well.
         if not (said.text or said.thinking or said.usage.output_tokens):
             return Found(binding, "an answer without content", 200, said.ms)

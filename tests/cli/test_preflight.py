@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from pointsman import own_calls
 from pointsman.cli.main import main
 from provider.answers import Answer, Fault, Step, Text, Think
 from provider.record import Record
@@ -249,6 +250,26 @@ def test_what_has_no_key_fails_where_it_was_asked_for(provider: StandIn) -> None
         ["There is nothing to check: no route or virtual model leads to a provider with a key."],
     )
     assert provider.records == []
+
+
+def test_a_defect_at_one_place_leaves_the_others_to_be_checked(
+    provider: StandIn, keys: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys(LITELLM_PROXY_API_KEY="litellm")
+    asking = own_calls.ask
+
+    async def broken(binding: Any, *arguments: Any, **options: Any) -> Any:
+        if "kimi" in binding.model:
+            raise KeyError("a defect")
+        return await asking(binding, *arguments, **options)
+
+    monkeypatch.setattr(own_calls, "ask", broken)
+    code, said = lines("router-classified-3tier")
+    assert code == 1
+    assert said[1:3] == [
+        f"  ✗ {ROUTER} :: kimi-k2.6: cannot be asked: KeyError",
+        f"  ✓ {ROUTER} :: minimax-m2.7: OK",
+    ]
 
 
 def test_a_name_that_is_none(provider: StandIn) -> None:
