@@ -63,7 +63,9 @@ class Pointsman:
         try:
             self._uninstall = install(self.routes, whole=_Either(self.actions, self.own))
         except PointsmanError as error:
-            log.error("Pointsman cannot start: %s", error)
+            log.warning(
+                "%s; until then requests are routed within their provider, without prelude and failover", error
+            )
         # An early connection to the provider would be made before the decision; upstream
         # certificates may name hosts outside our CA's constraints.
         ctx.options.update(connection_strategy="lazy", upstream_cert=False)
@@ -84,6 +86,8 @@ class Pointsman:
         try:
             options.check_names(ctx.options.deferred)
             settings = options.build(ctx.options)
+            if self._uninstall is None:  # a key of another provider would show in the flow
+                settings = replace(settings, available=frozenset())
             self.engine = self.engine.with_settings(settings) if self.engine else Engine.open(settings)
         except PointsmanError as error:
             # mitmproxy exits with status 1 when an error is logged before it is running.
@@ -288,7 +292,7 @@ class Pointsman:
             lambda answer: engine.pipeline.sessions.answered(plan.account, answer, plan.session),
             self._keeper(action, decision) if action.place and not action.hit else None,
         )
-        self.routes[flow.id] = Attempts(action, action.answer)
+        self._route(flow, Attempts(action, action.answer))
         asked, served = decision.requested_model, decision.served_model
         arrow = served if served == asked else f"{asked} → {served}"
         log.info("%s · %s · %.1f ms · %s", arrow, decision.reason, decision.decide_ms, decision.id)
@@ -330,7 +334,16 @@ class Pointsman:
     def _pass(self, flow: http.HTTPFlow, action: Action) -> None:
         """Send on what was not understood, without the router's headers."""
         self.actions.pop(flow.id, None)
-        self.routes[flow.id] = Straight(action.outgoing(None))
+        self._route(flow, Straight(action.outgoing(None)))
+
+    def _route(self, flow: http.HTTPFlow, route: Straight) -> None:
+        """Where mitmproxy's own layer is at work, what is sent is the flow's request itself."""
+        if self._uninstall is not None:
+            self.routes[flow.id] = route
+            return
+        flow.request.path = route.request.path
+        flow.request.headers = route.request.headers
+        flow.request.raw_content = route.request.raw_content
 
     def _refuse(self, flow: http.HTTPFlow, action: Action, status: int, message: str) -> None:
         self.actions.pop(flow.id, None)
