@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pointsman import config, config_models
+from pointsman import config, config_capabilities
 from pointsman.catalogue import Catalogue
 from pointsman.config import File
 from pointsman.config_providers import read_providers
@@ -116,7 +116,7 @@ def test_hosts_are_added_to_the_providers_own(tmp_path: Path) -> None:
 def test_every_capability_of_the_shipped_rows_can_be_said(tmp_path: Path) -> None:
     """What a user copies from a row must be taken; two columns of the price table are for people only."""
     said = {key for row in Catalogue.load().models for key in row.capabilities}
-    assert said - {"reasoning", "prompt_cache"} <= set(config_models.CAPABILITIES)
+    assert said - {"reasoning", "prompt_cache"} <= set(config_capabilities.CAPABILITIES)
     text = "models: {gemini-2.5-pro: {capabilities: {thinking_budget: [1, 9], candidates: 2, chat: no}}}\n"
     row = read(tmp_path, text).catalogue.resolve("gemini-2.5-pro")
     assert row is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from mitmproxy.options import Options
-from pointsman import config_models, config_routes, options, paths
+from pointsman import config_capabilities, config_models, config_routes, options, paths
 from pointsman.errors import ConfigError
 from pointsman.options import OPTIONS, SCALARS, Settings, build, changed, check_names, find_config
 from pointsman.surface import surfaces
@@ -252,7 +252,7 @@ def test_every_key_of_a_route_and_a_model_is_documented(root: Path) -> None:
     assert set(config_models.KEYS) <= table
     assert set(config_routes.KNOBS) <= table
     models = (root / "docs" / "models.md").read_text(encoding="utf-8")
-    for name in config_models.CAPABILITIES:
+    for name in config_capabilities.CAPABILITIES:
         assert f"`{name}`" in models
 
 

@@ -64,7 +64,8 @@ class Pointsman:
             self._uninstall = install(self.routes, whole=_Either(self.actions, self.own))
         except PointsmanError as error:
             log.warning(
-                "%s; until then requests are routed within their provider, without prelude and failover", error
+                "%s; until then requests are routed within their provider, without prelude and failover",
+                error,
             )
         # An early connection to the provider would be made before the decision; upstream
         # certificates may name hosts outside our CA's constraints.

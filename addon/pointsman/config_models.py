@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from pointsman.catalogue import UNSAID, Catalogue, usable
-from pointsman.checks import Flag, Number, Rule, Text, Word
+from pointsman.checks import Flag, Number, Rule, Text
+from pointsman.config_capabilities import TOKENS, read_capabilities
 from pointsman.config_providers import ORIGIN, read_extra
 from pointsman.errors import ConfigError
 from pointsman.values import EMPTY, Binding, Model, Prices, Provider
-from pointsman.wire.openai.parameters import EFFORTS
 from pointsman.yaml_nodes import Value, suggestion
 
 _PRICE: Final = Number(0, 100_000)
-_TOKENS: Final = Number(1, 1_000_000_000, whole=True)
 _PRICES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _FIELDS: Final[Mapping[str, Rule]] = MappingProxyType({
     "provider": Text(empty=False),
-    "context_tokens": _TOKENS,
-    "max_output_tokens": _TOKENS,
+    "context_tokens": TOKENS,
+    "max_output_tokens": TOKENS,
     "quality_tier": Number(1, 4, whole=True),
     "token_factor": Number(0.1, 10),
     "opt_in": Flag(),
@@ -32,40 +31,6 @@ _LISTS: Final = ("strengths", "aliases")
 KEYS: Final = ("like", "prices", "capabilities", "bindings", *_LISTS, *_FIELDS)
 BINDING_KEYS: Final = ("provider", "model", "prices", "context_tokens", "max_output_tokens", "extra")
 _WORD: Final = Text(empty=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Each:
-    """A list whose items follow one rule."""
-
-    rule: Rule
-
-
-_WORDS: Final = _Each(_WORD)
-CAPABILITIES: Final[Mapping[str, Rule | _Each]] = MappingProxyType({
-    # of every provider
-    "images": Flag(), "documents": Flag(), "tools": Flag(), "prefill": Flag(),
-    "thinking_default": Word(("on", "off")),
-    "cache_min_tokens": _TOKENS,
-    "service_tier": _WORDS, "tool_types": _WORDS, "needs": _WORDS,
-    # Anthropic's and OpenAI's
-    "effort": _WORDS,
-    # Anthropic's
-    "system_role": Flag(), "effort_per_message": Flag(), "forced_tool": Flag(),
-    "sampling": Word(("all", "one", "none")),
-    "thinking": _WORDS, "effort_unthinking": _WORDS, "speed": _WORDS,
-    # OpenAI's
-    "chat": Flag(), "sampling_needs_effort_none": Flag(), "prompt_cache_options": Flag(),
-    "chat_tools": Word(("always", "effort_absent", "effort_none", "never")),
-    "effort_default": Word(EFFORTS),
-    "max_tokens_name": Word(("max_tokens", "max_completion_tokens")),
-    "rejects": _WORDS, "verbosity": _WORDS, "prompt_cache_retention": _WORDS,
-    # Gemini's
-    "thinking_level": _WORDS, "thinking_budget": _Each(_TOKENS), "thinking_off": Flag(),
-    "thought_signature": Word(("required", "optional")),
-    "candidates": Number(1, 100, whole=True),
-})  # fmt: skip
-"""What a row may say about a model; catalogue.py explains the keys."""
 
 
 def read_models(value: Value, catalogue: Catalogue) -> Catalogue:
@@ -87,7 +52,7 @@ def _row(name: str, section: Value, catalogue: Catalogue) -> Model:
         if key == "prices":
             changes[key] = _prices(value, row.prices)
         elif key == "capabilities":
-            changes[key] = _capabilities(value, row.capabilities)
+            changes[key] = read_capabilities(value, row.capabilities)
         elif key == "bindings":
             changes[key] = _bindings(value, name, catalogue)
         elif key in _LISTS:
@@ -176,7 +141,7 @@ def _binding(item: Value, model: str, catalogue: Catalogue) -> Binding:
     provider = _provider(fields["provider"], fields["provider"].read(_WORD), catalogue)
     row = catalogue.rows.get(model) or Model(model, "")
     limits = {
-        key: fields[key].read(_TOKENS) for key in ("context_tokens", "max_output_tokens") if key in fields
+        key: fields[key].read(TOKENS) for key in ("context_tokens", "max_output_tokens") if key in fields
     }
     return Binding(
         provider=provider,
@@ -211,14 +176,3 @@ def _prices(value: Value, old: Prices) -> Prices:
     }
     kept = {field.name: getattr(old, field.name) for field in fields(old) if field.name in _PRICES}
     return Prices(**(kept | given))
-
-
-def _capabilities(value: Value, old: Mapping[str, Any]) -> Mapping[str, Any]:
-    changed = dict(old)
-    for key, item in value.fields(CAPABILITIES).items():
-        rule = CAPABILITIES[key]
-        if isinstance(rule, _Each):
-            changed[key] = tuple(part.read(rule.rule) for part in item.items())
-        else:
-            changed[key] = None if item.is_null else item.read(rule)
-    return MappingProxyType(changed)

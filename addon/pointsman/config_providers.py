@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from pointsman.catalogue import DATA
+from pointsman.catalogue import DATA, frozen
 from pointsman.checks import Text, Word
+from pointsman.config_capabilities import read_capabilities
 from pointsman.errors import ConfigError
 from pointsman.surface import surfaces
-from pointsman.values import Provider
+from pointsman.values import EMPTY, Provider
 from pointsman.wire.credentials import without_secrets
 from pointsman.yaml_nodes import Value
 
@@ -37,7 +38,9 @@ QUIRKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     "gemini": (),
 })  # fmt: skip
 """What a copy of an API may do otherwise, as the writers of requests in it know it."""
-KEYS: Final = ("like", "base_url", "surface", "key", "models_of", "names", "quirks", "headers", "extra")
+KEYS: Final = (
+    "like", "base_url", "surface", "key", "models_of", "names", "quirks", "capabilities", "headers", "extra",
+)  # fmt: skip
 _WORD: Final = Text(empty=False)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
@@ -84,6 +87,7 @@ def _preset(name: str, row: Mapping[str, Any], environ: Mapping[str, str]) -> Pr
         models_of=row.get("models_of", ""),
         names=MappingProxyType(row.get("names", {})),
         quirks=frozenset(row.get("quirks", ())),
+        capabilities=frozen(row.get("capabilities", {})),
         headers=MappingProxyType(row.get("headers", {})),
         extra=MappingProxyType(row.get("extra", {})),
     )
@@ -242,6 +246,10 @@ def _quirks(value: Value, environ: Mapping[str, str]) -> dict[str, Any]:
     return {"quirks": frozenset(item.read(Word(known)) for item in value.items())}
 
 
+def _takes(value: Value, environ: Mapping[str, str]) -> dict[str, Any]:
+    return {"capabilities": read_capabilities(value, EMPTY)}
+
+
 def _headers(value: Value, environ: Mapping[str, str]) -> dict[str, Any]:
     headers: dict[str, str] = {}
     for name, field in value.members().items():
@@ -273,5 +281,5 @@ def read_extra(value: Value) -> Mapping[str, Any]:
 
 _READ: Final = MappingProxyType({
     "base_url": _base_url, "surface": _surface, "key": _key, "models_of": _models_of, "names": _names,
-    "quirks": _quirks, "headers": _headers, "extra": _extra,
+    "quirks": _quirks, "capabilities": _takes, "headers": _headers, "extra": _extra,
 })  # fmt: skip

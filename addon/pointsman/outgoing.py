@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from mitmproxy import http
 
+from pointsman.reach import at
 from pointsman.surface import Surface, surfaces, translates
 from pointsman.upstream import bindings
 from pointsman.values import Adaptation, Binding, Facts, Model, Provider
@@ -75,8 +76,10 @@ def _same_format(wanted: Wanted, binding: Binding, model: Model | None) -> Outgo
         surface.disown(body)
     surface.estrange(body)
     adaptations: list[Adaptation] = []
-    if model is not None and model.provider == surface.PROVIDER and binding.model != facts.requested_model:
-        adaptations += surface.adapt(body, facts, model)
+    fitted = at(model, binding) if model is not None else None
+    known = fitted is not None and (fitted.provider == surface.PROVIDER or binding.provider.capabilities)
+    if fitted is not None and known and binding.model != facts.requested_model:
+        adaptations += surface.adapt(body, facts, fitted)
     path = surface.set_model(body, wanted.path, binding.model)
     adaptations += surface.ask(body, facts)
     if binding.parameters:

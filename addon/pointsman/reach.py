@@ -71,12 +71,14 @@ class Reach:
 
 
 def at(model: Model, binding: Binding) -> Model:
-    """The model with the prices and limits that it has at a binding."""
+    """The model with the prices, limits and abilities that it has at a binding."""
     own = {
         name: value
         for name in ("prices", "context_tokens", "max_output_tokens")
         if (value := getattr(binding, name)) is not None
     }
+    if binding.provider and binding.provider.capabilities:
+        own["capabilities"] = {**model.capabilities, **binding.provider.capabilities}
     return replace(model, **own) if own else model
 
 
@@ -195,10 +197,10 @@ class Ways:
         facts, row = self.facts, model.capabilities
         native = provider.surface == facts.surface
         own = model.provider == surfaces()[provider.surface].PROVIDER and row is not UNSAID
-        if native and (own or facts.surface in _OPEN_RULES):
-            return self.ineligible(facts, model)
-        if stays := facts.needs & _STAYS:
+        if (stays := facts.needs & _STAYS) and not (native and own):
             return f"{min(stays)} is for the client's host only"
+        if native and (own or facts.surface in _OPEN_RULES or provider.capabilities):
+            return self.ineligible(facts, model)
         if native and (kinds := facts.tool_types - set(row.get("tool_types") or ())):
             return f"has no {min(kinds)}"
         if native and facts.prefill and not row.get("prefill"):

@@ -118,6 +118,7 @@ class Provider:
     models_of: str = ""  # whose models it serves under their own names: "anthropic", …; the catalogue's
     names: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # the catalogue's → its own, if another
     quirks: frozenset[str] = frozenset()
+    capabilities: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # of all models there
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # further request headers
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)  # further members of the body
 

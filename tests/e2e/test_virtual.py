@@ -153,6 +153,75 @@ def test_a_refused_model_gives_way_to_one_that_is_had_elsewhere(
         assert rows.last["upstream_provider"] == "moonshot"
 
 
+CLAUDE_CODE: dict[str, Any] = {
+    "model": "claude-opus-4-8",
+    "max_tokens": 32_000,
+    "stream": True,
+    "thinking": {"type": "adaptive"},
+    "output_config": {"effort": "high"},
+    "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+    "system": [{"type": "text", "text": "You mend points.", "cache_control": {"type": "ephemeral"}}],
+    "tools": [{"name": "Bash", "description": "runs", "input_schema": {"type": "object", "properties": {}}}],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": HELLO}]},
+        {"role": "system", "content": "The user is in a hurry."},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "key"),
+    [
+        ("kimi-k2.6", "moonshot", "MOONSHOT_API_KEY"),
+        ("minimax-m2.7", "minimax", "MINIMAX_API_KEY"),
+        ("glm-5", "zai", "ZAI_API_KEY"),
+        ("deepseek-chat", "deepseek", "DEEPSEEK_API_KEY"),
+        ("moonshot/kimi-k2.6", "moonshot", "MOONSHOT_API_KEY"),
+        ("deepseek/deepseek-chat", "deepseek", "DEEPSEEK_API_KEY"),
+        ("openrouter/moonshotai/kimi-k2.6", "openrouter", "OPENROUTER_API_KEY"),
+        ("openrouter_anthropic/anthropic/claude-haiku-4.5", "openrouter", "OPENROUTER_API_KEY"),
+        ("fireworks/accounts/fireworks/models/kimi-k2p6", "fireworks", "FIREWORKS_API_KEY"),
+        ("together/moonshotai/Kimi-K2.6", "together", "TOGETHER_API_KEY"),
+        ("groq/moonshotai/kimi-k2.6", "groq", "GROQ_API_KEY"),
+        ("grok-4.3", "xai", "XAI_API_KEY"),
+        ("mistral-large-latest", "mistral", "MISTRAL_API_KEY"),
+        ("gpt-5.5", "openai", "OPENAI_API_KEY"),
+    ],
+)
+def test_what_claude_code_asks_is_taken_by_each_preset(
+    web: httpx2.Client,
+    provider: StandIn,
+    rows: Rows,
+    configured: Configured,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    family: str,
+    key: str,
+) -> None:
+    monkeypatch.setenv(key, provider.key(family, "ours"))
+    headers = {"anthropic-beta": "context-management-2025-06-27"}
+    with configured(f"routes: [{{strategy: fixed, model: '{model}'}}]"):
+        url = "https://api.anthropic.com/v1/messages?beta=true"
+        answer = web.post(url, json=CLAUDE_CODE, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.text.rstrip().endswith('data: {"type":"message_stop"}')
+    assert provider.attempts == [(family, "200")]
+    assert rows.last["complete"] == 1
+
+
+def test_a_server_of_ones_own_takes_no_key_and_no_tls(
+    web: httpx2.Client, provider: StandIn, rows: Rows, configured: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_LOCAL_URL", f"{provider.local_url}/v1")
+    with configured("routes: [{strategy: fixed, model: local/qwen3-coder}]"):
+        answer = web.post("https://api.anthropic.com/v1/messages", json=CLAUDE_CODE)
+    assert answer.status_code == 200, answer.text
+    assert provider.attempts == [("local", "200")]
+    sent = {name.lower() for name, _ in provider.last.request.headers}
+    assert not sent & {"authorization", "x-api-key"}
+    assert rows.last["served_model"] == "local/qwen3-coder"
+
+
 @pytest.mark.parametrize("surface", REQUESTS)
 def test_where_nothing_behind_it_can_be_had_the_client_is_told_why(
     web: httpx2.Client, provider: StandIn, configured: Configured, surface: str
