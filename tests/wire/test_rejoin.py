@@ -112,7 +112,7 @@ def test_whole_answers_have_begun_too() -> None:
             "openai_chat",
             {"error": {"message": "Busy.", "type": "server_error", "param": None, "code": None}},
         ),
-        ("gemini", {"error": {"code": 529, "message": "Busy.", "status": "INTERNAL"}}),
+        ("gemini", {"error": {"code": 529, "message": "Busy.", "status": "UNAVAILABLE"}}),
     ],
 )
 def test_an_error_follows_what_was_sent(surface: str, error: dict[str, Any], changes: Changes) -> None:

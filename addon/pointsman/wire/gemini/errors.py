@@ -19,6 +19,7 @@ _STATUSES = {
     502: "UNAVAILABLE",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
+    529: "UNAVAILABLE",  # Anthropic's word for too much to do
 }
 
 

@@ -170,7 +170,7 @@ class ResponsesReader(EventReader):
         yield _start(response)
         streamed = {_KINDS[place[0]] for place in self._said}
         for number, item in enumerate(dicts(response.get("output"))):
-            if item.get("type") not in streamed:
+            if as_text(item.get("type")) not in streamed:
                 yield from self._item(("end", number), item, done=True)
         counts: Counts | None = read_counts(response.get("usage"))
         if counts is not None:

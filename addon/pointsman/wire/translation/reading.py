@@ -1,7 +1,8 @@
 """A provider's answer on its way to neutral events, streamed or whole: what all four readers share.
 
-A surface's reader says what one decoded object of an answer means. Here it is seen to that its events come in
-the order that `wire/neutral.py` promises, whatever the provider sends, and that nothing it sends can raise.
+A surface's reader says what one decoded object of an answer means, and takes members of the wrong type for
+absent. Here it is seen to that its events come in the order that `wire/neutral.py` promises, whatever the
+provider sends.
 """
 
 from __future__ import annotations
