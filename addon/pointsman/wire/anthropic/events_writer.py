@@ -14,9 +14,10 @@ from pointsman.wire import sse
 from pointsman.wire.anthropic.errors import error_frame
 from pointsman.wire.json_spans import encode
 from pointsman.wire.neutral import Counts, Event, Request, StopReason
+from pointsman.wire.translation.blocks import Block, id_of
 from pointsman.wire.translation.free_text import as_object
 from pointsman.wire.translation.made import SIGNATURE
-from pointsman.wire.translation.writing import Block, Collector, EventWriter, id_of
+from pointsman.wire.translation.writing import Collector, EventWriter
 
 _REASONS: Final = {
     StopReason.END: "end_turn",

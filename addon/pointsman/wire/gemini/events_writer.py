@@ -15,9 +15,10 @@ from pointsman.wire.json_spans import encode
 from pointsman.wire.neutral import Counts, Event, Request, StopReason
 from pointsman.wire.openai.counts import entire_input
 from pointsman.wire.rejoining import Rejoin, Unchanged
+from pointsman.wire.translation.blocks import Block
 from pointsman.wire.translation.free_text import as_object, is_json
 from pointsman.wire.translation.made import OURS
-from pointsman.wire.translation.writing import Block, Collector, EventWriter
+from pointsman.wire.translation.writing import Collector, EventWriter
 
 _REASONS: Final = {
     StopReason.END: "STOP",

@@ -12,8 +12,9 @@ from pointsman.wire.json_spans import encode
 from pointsman.wire.neutral import CallStart, Counts, Event, Refusal, Request, Start, StopReason, Thinking
 from pointsman.wire.openai.counts import entire_input, input_details
 from pointsman.wire.openai.errors import error_frame
+from pointsman.wire.translation.blocks import Block
 from pointsman.wire.translation.made import OURS
-from pointsman.wire.translation.writing import Block, Collector, EventWriter
+from pointsman.wire.translation.writing import Collector, EventWriter
 
 _REASONS: Final = {
     StopReason.END: "stop",

@@ -17,7 +17,8 @@ from pointsman.wire.openai.counts import entire_input, input_details
 from pointsman.wire.openai_responses.errors import failed_event
 from pointsman.wire.openai_responses.items import text_part
 from pointsman.wire.rejoining import Rejoin, Unchanged
-from pointsman.wire.translation.writing import Block, Collector, EventWriter, id_of
+from pointsman.wire.translation.blocks import Block, id_of
+from pointsman.wire.translation.writing import Collector, EventWriter
 
 _INCOMPLETE: Final = {
     StopReason.MAX_TOKENS: "max_output_tokens",

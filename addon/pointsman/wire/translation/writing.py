@@ -16,8 +16,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from pointsman.wire.neutral import (
     CallArguments,
@@ -34,38 +33,11 @@ from pointsman.wire.neutral import (
     Text,
     Thinking,
 )
-from pointsman.wire.translation.free_text import Arguments, arguments
-from pointsman.wire.translation.made import OURS
+from pointsman.wire.translation.blocks import Block, Kind, id_of
+from pointsman.wire.translation.free_text import arguments
 from pointsman.wire.translation.reading import merged
 
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what all APIs take back as the id of a call
-
-Kind = Literal["text", "refusal", "thinking", "call"]
-
-
-@dataclass(slots=True)
-class Block:
-    """A piece of an answer; `number` is its place. `id`, `name`, `namespace`, `custom`: a call's."""
-
-    kind: Kind
-    number: int
-    id: str = ""
-    name: str = ""
-    namespace: str = ""
-    custom: bool = False
-    arguments: Arguments | None = None
-    waiting: list[str] = field(default_factory=list)
-    pieces: list[str] = field(default_factory=list)  # as they were written
-    closed: bool = False
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
-
-    @property
-    def finished(self) -> bool:
-        return self.arguments is None or self.arguments.complete
-
 
 class EventWriter(ABC):
     """Neutral events in, bytes of one API's stream out.
@@ -260,12 +232,6 @@ class EventWriter(ABC):
     def _close_all(self) -> Iterator[bytes]:
         while self._open:
             yield from self._close()
-
-
-def id_of(prefix: str, answer_id: str, number: int | None = None) -> str:
-    """An id that a writer makes up, of an answer or of one thing in it."""
-    tail = "" if number is None else f"_{number}"
-    return f"{prefix}_{OURS}_{answer_id}{tail}"
 
 
 class Collector(EventWriter):
