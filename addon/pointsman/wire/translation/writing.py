@@ -39,6 +39,7 @@ from pointsman.wire.translation.reading import merged
 
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what all APIs take back as the id of a call
 
+
 class EventWriter(ABC):
     """Neutral events in, bytes of one API's stream out.
 
