@@ -76,19 +76,28 @@ def _same_format(wanted: Wanted, binding: Binding, model: Model | None) -> Outgo
         surface.disown(body)
     surface.estrange(body)
     adaptations: list[Adaptation] = []
-    fitted = at(model, binding) if model is not None else None
-    known = fitted is not None and (fitted.provider == surface.PROVIDER or binding.provider.capabilities)
-    if fitted is not None and known and binding.model != facts.requested_model:
+    fitted = _fitting(model, binding, surface)
+    if fitted is not None and binding.model != facts.requested_model:
         adaptations += surface.adapt(body, facts, fitted)
     path = surface.set_model(body, wanted.path, binding.model)
     adaptations += surface.ask(body, facts)
     if binding.parameters:
         adaptations += surface.set_parameters(body, binding.parameters, model)
+    if translates(surface) and binding.provider.models_of != surface.PROVIDER:
+        adaptations += surface.imitate(body, binding.provider.quirks)
     for name, value in {**binding.provider.extra, **binding.extra}.items():
         body.set(name, value)
     carried = {name: wanted.headers[name] for name in _CARRIED if name in wanted.headers}
     request = _request(binding.provider, surface, path, body.render(), carried)
     return Outgoing(binding, surface, facts, request, tuple(adaptations))
+
+
+def _fitting(model: Model | None, binding: Binding, surface: Surface) -> Model | None:
+    """The row by which a request is made to fit; None where nothing is known in the words of that API."""
+    if model is None or binding.provider is None:
+        return None
+    known = model.provider == surface.PROVIDER or binding.provider.capabilities
+    return at(model, binding) if known else None
 
 
 def _translated(wanted: Wanted, binding: Binding, model: Model | None) -> Outgoing:
@@ -99,7 +108,7 @@ def _translated(wanted: Wanted, binding: Binding, model: Model | None) -> Outgoi
     assert translates(source) and translates(surface)
     conversation = source.read_request(wanted.body, wanted.path, wanted.headers)
     asked = asked_for(conversation, binding.parameters)
-    fitted = model if model is not None and model.provider == surface.PROVIDER else None
+    fitted = _fitting(model, binding, surface)
     said = translated(asked, surface, bindings.target(binding, model), fitted)
     request = _request(provider, surface, said.path, said.body, {})
     facts = replace(wanted.facts, choices=1)  # what says how its answer is read

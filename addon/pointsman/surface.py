@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol, TypeGuard, cast
@@ -180,6 +180,9 @@ class Translating(Surface, Protocol):
 
     def disown(self, body: Body) -> int:
         """Take out of the history what translated answers made up; before a native provider gets it."""
+
+    def imitate(self, body: Body, quirks: Collection[str]) -> list[Adaptation]:
+        """Make a client's own request fit a copy of this API; `quirks` are what that does otherwise."""
 
     def read_events(self, content_type: str) -> EventReader:
         """What makes neutral events of an answer's bytes, streamed or whole."""

@@ -11,7 +11,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
-from e2e.support import HELLO, REQUESTS, Rows, Sdk, message_of
+from e2e.support import GPT, HELLO, MESSAGES, REQUESTS, Rows, Sdk, message_of
 from provider.answers import Answer, Fault, Text
 from provider.proxy import InProcessProxy
 from provider.standin import StandIn
@@ -169,44 +169,86 @@ CLAUDE_CODE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("model", "family", "key"),
-    [
-        ("kimi-k2.6", "moonshot", "MOONSHOT_API_KEY"),
-        ("minimax-m2.7", "minimax", "MINIMAX_API_KEY"),
-        ("glm-5", "zai", "ZAI_API_KEY"),
-        ("deepseek-chat", "deepseek", "DEEPSEEK_API_KEY"),
-        ("moonshot/kimi-k2.6", "moonshot", "MOONSHOT_API_KEY"),
-        ("deepseek/deepseek-chat", "deepseek", "DEEPSEEK_API_KEY"),
-        ("openrouter/moonshotai/kimi-k2.6", "openrouter", "OPENROUTER_API_KEY"),
-        ("openrouter_anthropic/anthropic/claude-haiku-4.5", "openrouter", "OPENROUTER_API_KEY"),
-        ("fireworks/accounts/fireworks/models/kimi-k2p6", "fireworks", "FIREWORKS_API_KEY"),
-        ("together/moonshotai/Kimi-K2.6", "together", "TOGETHER_API_KEY"),
-        ("groq/moonshotai/kimi-k2.6", "groq", "GROQ_API_KEY"),
-        ("grok-4.3", "xai", "XAI_API_KEY"),
-        ("mistral-large-latest", "mistral", "MISTRAL_API_KEY"),
-        ("gpt-5.5", "openai", "OPENAI_API_KEY"),
-    ],
+PARAMETERS = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+# What the usual clients of each API say of themselves, streamed and with a tool.
+USUAL: dict[str, dict[str, Any]] = {
+    "anthropic": CLAUDE_CODE,
+    "openai_chat": {
+        "model": GPT,
+        "stream": True,
+        "messages": [{"role": "system", "content": "Be brief."}, *MESSAGES],
+        "tools": [{"type": "function", "function": {"name": "go", "parameters": PARAMETERS}}],
+        "parallel_tool_calls": True,
+        "reasoning_effort": "medium",
+        "max_completion_tokens": 3_000,
+        "seed": 3,
+        "verbosity": "low",
+        "user": "someone",
+        "store": False,
+    },
+    "openai_responses": {
+        "model": GPT,
+        "stream": True,
+        "store": False,
+        "instructions": "Be brief.",
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": HELLO}]}],
+        "tools": [
+            {"type": "function", "name": "go", "parameters": PARAMETERS, "strict": False},
+            {"type": "custom", "name": "note", "description": "takes notes"},
+        ],
+        "parallel_tool_calls": False,
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
+        "prompt_cache_key": "one",
+        "text": {"verbosity": "low"},
+    },
+    "gemini": {
+        "contents": [{"role": "user", "parts": [{"text": HELLO}]}],
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "tools": [{"functionDeclarations": [{"name": "go", "parametersJsonSchema": PARAMETERS}]}],
+        "generationConfig": {"temperature": 1, "topK": 64, "thinkingConfig": {"includeThoughts": True}},
+    },
+}
+PRESETS = (
+    ("kimi-k2.6", "moonshot", "MOONSHOT_API_KEY"),
+    ("minimax-m2.7", "minimax", "MINIMAX_API_KEY"),
+    ("glm-5", "zai", "ZAI_API_KEY"),
+    ("deepseek-chat", "deepseek", "DEEPSEEK_API_KEY"),
+    ("moonshot/kimi-k2.6", "moonshot", "MOONSHOT_API_KEY"),
+    ("deepseek/deepseek-chat", "deepseek", "DEEPSEEK_API_KEY"),
+    ("openrouter/moonshotai/kimi-k2.6", "openrouter", "OPENROUTER_API_KEY"),
+    ("openrouter_anthropic/anthropic/claude-haiku-4.5", "openrouter", "OPENROUTER_API_KEY"),
+    ("fireworks/accounts/fireworks/models/kimi-k2p6", "fireworks", "FIREWORKS_API_KEY"),
+    ("together/moonshotai/Kimi-K2.6", "together", "TOGETHER_API_KEY"),
+    ("groq/moonshotai/kimi-k2.6", "groq", "GROQ_API_KEY"),
+    ("grok-4.3", "xai", "XAI_API_KEY"),
+    ("mistral-large-latest", "mistral", "MISTRAL_API_KEY"),
+    ("openai/gpt-5.5", "openai", "OPENAI_API_KEY"),
+    ("anthropic/claude-haiku-4-5", "anthropic", "ANTHROPIC_API_KEY"),
+    ("gemini/gemini-3.8-flash", "gemini", "GEMINI_API_KEY"),
 )
-def test_what_claude_code_asks_is_taken_by_each_preset(
+
+
+@pytest.mark.parametrize("surface", USUAL)
+def test_what_usual_clients_ask_is_taken_by_each_preset(
     web: httpx2.Client,
     provider: StandIn,
     rows: Rows,
     configured: Configured,
     monkeypatch: pytest.MonkeyPatch,
-    model: str,
-    family: str,
-    key: str,
+    surface: str,
 ) -> None:
-    monkeypatch.setenv(key, provider.key(family, "ours"))
-    headers = {"anthropic-beta": "context-management-2025-06-27"}
-    with configured(f"routes: [{{strategy: fixed, model: '{model}'}}]"):
-        url = "https://api.anthropic.com/v1/messages?beta=true"
-        answer = web.post(url, json=CLAUDE_CODE, headers=headers)
-    assert answer.status_code == 200, answer.text
-    assert answer.text.rstrip().endswith('data: {"type":"message_stop"}')
-    assert provider.attempts == [(family, "200")]
-    assert rows.last["complete"] == 1
+    """One strict stand-in for each; the address is what tells a stream from a body only with Gemini."""
+    url = REQUESTS[surface][0].replace(":generateContent", ":streamGenerateContent?alt=sse")
+    for model, family, key in PRESETS:
+        monkeypatch.setenv(key, provider.key(family, "ours"))
+        with configured(f"routes: [{{strategy: fixed, model: '{model}'}}]"):
+            answer = web.post(url, json=USUAL[surface], headers={"anthropic-beta": "effort-2025-11-24"})
+        assert answer.status_code == 200, f"{model}: {answer.text}"
+        assert provider.attempts[-1] == (family, "200"), model
+        assert (rows.last["complete"], rows.last["reason"]) == (1, "fixed by route"), model
+        assert provider.last.account == "ours"
+    assert len(provider.attempts) == len(PRESETS)
 
 
 def test_a_server_of_ones_own_takes_no_key_and_no_tls(

@@ -8,7 +8,7 @@ answers in `answer`, what changes them in `stream`, what translates requests in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
 from pointsman.wire import marker, sse
@@ -54,6 +54,7 @@ __all__ = [
     "error_message",
     "error_type",
     "estrange",
+    "imitate",
     "ineligible",
     "is_plain",
     "marker_modes",
@@ -168,6 +169,11 @@ def thinks(body: Body, default: str | None) -> bool:
 def stream(content_type: str, facts: Facts, changes: Changes) -> StreamTransform | None:
     """What follows a streamed answer; None for an answer that is read as a whole."""
     return StreamTransform(changes) if sse.is_event_stream(content_type, asked=facts.stream) else None
+
+
+def imitate(body: Body, quirks: Collection[str]) -> list[Adaptation]:
+    """Make a client's own request fit a copy of this API: `adapt` does, by the copy's capabilities."""
+    return []
 
 
 def write_count(tokens: int) -> bytes:

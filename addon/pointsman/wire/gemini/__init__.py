@@ -8,7 +8,7 @@ may be spelled in two ways (`spelling`). Edits touch only the spans of what they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pointsman.values import Adaptation, Changes, Credential, CredentialKind, Facts, Model
 from pointsman.wire import marker, sse
@@ -55,6 +55,7 @@ __all__ = [
     "error_body",
     "error_message",
     "estrange",
+    "imitate",
     "ineligible",
     "is_plain",
     "marker_modes",
@@ -141,6 +142,11 @@ def _name_in(request: Body, name: str) -> None:
 
 def ask(body: Body, facts: Facts) -> list[Adaptation]:
     """What the router adds for itself: nothing, since every answer says what it cost."""
+    return []
+
+
+def imitate(body: Body, quirks: Collection[str]) -> list[Adaptation]:
+    """Make a client's own request fit a copy of this API: none is known."""
     return []
 
 

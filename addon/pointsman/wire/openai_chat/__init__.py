@@ -21,6 +21,7 @@ from pointsman.wire.openai.errors import error_body, error_message
 from pointsman.wire.openai.models import model_card, model_list, models_asked
 from pointsman.wire.openai_chat.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.openai_chat.asked import set_parameters
+from pointsman.wire.openai_chat.copies import imitate
 from pointsman.wire.openai_chat.events_reader import read_answer, read_events
 from pointsman.wire.openai_chat.events_writer import opening, write_answer, write_events
 from pointsman.wire.openai_chat.facts import SURFACE, read_facts
@@ -53,6 +54,7 @@ __all__ = [
     "error_body",
     "error_message",
     "estrange",
+    "imitate",
     "ineligible",
     "is_plain",
     "marker_modes",

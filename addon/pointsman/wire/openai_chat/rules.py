@@ -27,7 +27,7 @@ _LIMITS: Final = ("max_completion_tokens", "max_tokens")
 # What every model takes unless its row refuses it; all else of `Facts.needs` must be in the row's `needs`.
 _PLAIN: Final = frozenset({"stop", "n"})
 # Without these the answer is still one to the question.
-_DROPPABLE: Final = ("presence_penalty", "frequency_penalty", "logit_bias", "parallel_tool_calls")
+_DROPPABLE: Final = ("presence_penalty", "frequency_penalty", "logit_bias", "parallel_tool_calls", "seed")
 # Responses has it, Chat Completions refuses it on the same models (BerriAI/litellm-docs#1173).
 _NOT_HERE: Final = "max"
 

@@ -9,6 +9,7 @@ model in `rules`, what mends a refused one in `remedy`, what reads answers in `a
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from pointsman.values import Adaptation, Changes, Facts, Model
 from pointsman.wire import marker, sse
@@ -17,6 +18,7 @@ from pointsman.wire.loose import as_list
 from pointsman.wire.openai.client import MODEL_HEADERS, PROVIDER, authorize, credential
 from pointsman.wire.openai.errors import error_body, error_message
 from pointsman.wire.openai.models import model_card, model_list, models_asked
+from pointsman.wire.openai.parameters import drop
 from pointsman.wire.openai_responses.answer import Observation, observe_body, rewrite_body
 from pointsman.wire.openai_responses.asked import set_parameters
 from pointsman.wire.openai_responses.disowning import disown
@@ -51,6 +53,7 @@ __all__ = [
     "error_body",
     "error_message",
     "estrange",
+    "imitate",
     "ineligible",
     "is_plain",
     "marker_modes",
@@ -113,6 +116,14 @@ def set_model(body: Body, path: str, name: str) -> str:
 def ask(body: Body, facts: Facts) -> list[Adaptation]:
     """What the router adds for itself: nothing, since every answer says what it cost."""
     return []
+
+
+def imitate(body: Body, quirks: Collection[str]) -> list[Adaptation]:
+    """Make a client's own request fit a copy of this API."""
+    done: list[Adaptation] = []
+    if "no_store" in quirks:
+        drop(body, ("store",), "no_store", done)
+    return done
 
 
 def write_count(tokens: int) -> bytes:
