@@ -215,7 +215,9 @@ class Answer:
         self._begin(response)
         await self._commit(self._head)
         self._show(response)
-        return [*client.feed(telling.opening(self.out, self._bindings())), client.mark()]
+        begun = client.feed(telling.opening(self.out, self._bindings()))
+        # No empty piece: that would be the end of a chunked body.
+        return [piece for piece in (*begun, client.mark()) if piece]
 
     def join(self, head: http.Response) -> Callable[[bytes], Iterable[bytes]]:
         """How a stream goes on that has been opened, with the answer that begins with `head`."""
