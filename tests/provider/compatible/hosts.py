@@ -54,7 +54,7 @@ class Host:
     reasoning: str = "reasoning_content"  # what it calls a model's thoughts
     call_id: str = ANY_ID
     whole_calls: bool = False  # a call comes in one delta
-    passes_thoughts: bool = False  # what one model thought may be told to any other
+    returned: frozenset[str] = frozenset()  # names by which thoughts are given back, for whatever model
     comments: bool = False  # SSE comments while a model is busy
     usage: str = "asked"
     keyless: bool = False  # any request is taken, but a key that is not its own is not
@@ -85,7 +85,7 @@ OPENROUTER = Host(
     ),
     roles=frozenset({"system", "developer", "user", "assistant", "tool"}),
     reasoning="reasoning",
-    passes_thoughts=True,
+    returned=frozenset({"reasoning", "reasoning_content"}),
     comments=True,
     usage="always",
 )

@@ -67,7 +67,7 @@ def _check_message(where: str, message: Any, host: Host, model: Model) -> None:
         raise invalid_value(f"{where}.role", role, sorted(host.roles))
     known = {"role", "content", "name"}
     if role == "assistant":
-        known |= {"tool_calls"} | ({host.reasoning} if model.thinks or host.passes_thoughts else set())
+        known |= {"tool_calls"} | (host.returned or ({host.reasoning} if model.thinks else set()))
     elif role == "tool":
         known |= {"tool_call_id"}
     only(message, known, where)
@@ -133,7 +133,8 @@ def _check_echo(messages: Sequence[Json], host: Host) -> None:
     spoken = [index for index, message in enumerate(messages) if message["role"] == "user"]
     for index, message in enumerate(messages):
         late = not spoken or index > spoken[-1]
-        if late and message.get("tool_calls") and not message.get(host.reasoning):
+        thought = any(message.get(name) for name in host.returned or {host.reasoning})
+        if late and message.get("tool_calls") and not thought:
             text = f"{host.reasoning} is missing in assistant tool call message at index {index}"
             raise Refused(f"thinking is enabled but {text}", param=f"messages[{index}].{host.reasoning}")
 

@@ -47,7 +47,7 @@ READING: Final = Reading(
 WRITING: Final = Writing(
     lost={
         "instructions in the middle": "become reminders in the user's message",
-        "thinking": "is left away, unless the provider wants it back (`reasoning_content`, `openrouter`)",
+        "thinking": "is left away, unless the provider wants it back (the quirk `reasoning_content`)",
         "separate texts": "texts of one message become one, a blank line between them",
         "order of texts and calls": "an assistant's text comes before its calls",
         "images in results": "follow in a user's message",

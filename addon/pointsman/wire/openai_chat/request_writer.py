@@ -6,8 +6,7 @@ copy this API:
     max_tokens          knows the limit of the answer by its old name
     no_stream_options   refuses stream_options (its streams have usage, or none)
     no_effort           refuses reasoning_effort
-    openrouter          is told how much to think by a member `reasoning`, and gets what its models thought
-                        back by the same name in their messages
+    openrouter          is told how much to think by a member `reasoning`
     thinking_switch     knows thinking on and off only: `thinking: {"type": "enabled" | "disabled"}`
     reasoning_content   wants what it thought back in its messages (DeepSeek, Moonshot)
     no_strict           refuses `strict` of tools and answers
@@ -82,13 +81,13 @@ def write_request(request: Request, target: Target) -> Written:
     """The request for `target`; its path goes behind the provider's base URL."""
     notes = Notes(WRITING)
     names = names_for(request, NAME_RULE)
-    returns = _returned(target)
+    returns = "reasoning_content" in target.quirks
     notes.lose_all(features(request) - _not_lost(target))
     told = _told(request, target)
     messages: list[Json] = []
     if system := [text for text in (*request.system, *told) if says_something(text)]:
         messages.append({"role": "system", "content": joined(system)})
-    for message in settled(request, fold=True, thinking=bool(returns)):
+    for message in settled(request, fold=True, thinking=returns):
         messages += _messages(message, names, returns=returns)
     body: Json = {"model": target.model, "messages": messages}
     if request.tools:
@@ -107,24 +106,17 @@ def write_request(request: Request, target: Target) -> Written:
 def _not_lost(target: Target) -> set[str]:
     """Features that this provider has, by its quirks; `strict` is looked at schema by schema."""
     kept = {"strict tools", "strict answers", *target.quirks.intersection(_EXTRAS)}
-    if _returned(target):
+    if "reasoning_content" in target.quirks:
         kept.add("thinking")
     if "no_parallel" not in target.quirks:
         kept.add("parallel_calls")
     return kept
 
 
-def _returned(target: Target) -> str:
-    """The member of an assistant's message that gives thoughts back; "" where they are left away."""
-    if "reasoning_content" in target.quirks:
-        return "reasoning_content"
-    return "reasoning" if "openrouter" in target.quirks else ""
-
-
 # --- the conversation ---------------------------------------------------------------------
 
 
-def _messages(message: Message, names: Names, *, returns: str) -> Iterator[Json]:
+def _messages(message: Message, names: Names, *, returns: bool) -> Iterator[Json]:
     if message.role == "assistant":
         yield from _assistant(message, names, returns=returns)
         return
@@ -139,17 +131,15 @@ def _messages(message: Message, names: Names, *, returns: str) -> Iterator[Json]
         yield {"role": "user", "content": _content(after)}
 
 
-def _assistant(message: Message, names: Names, *, returns: str) -> Iterator[Json]:
+def _assistant(message: Message, names: Names, *, returns: bool) -> Iterator[Json]:
     texts = [part.text for part in message.parts if isinstance(part, TextPart)]
     calls = [part for part in message.parts if isinstance(part, CallPart)]
     thoughts = [part.text for part in message.parts if isinstance(part, ThinkingPart)]
     if not texts and not calls:
         return
     made: Json = {"role": "assistant", "content": joined(texts) if texts else None}
-    if thoughts and returns:
-        made[returns] = joined(thoughts)
-    elif calls and returns == "reasoning_content":
-        made[returns] = _NO_THOUGHT
+    if returns and (thoughts or calls):
+        made["reasoning_content"] = joined(thoughts) if thoughts else _NO_THOUGHT
     if calls:
         made["tool_calls"] = [_call(call, names) for call in calls]
     yield made
