@@ -68,6 +68,12 @@ def test_a_result_that_comes_twice_counts_once() -> None:
     assert said[2] == ("user", ["result a: x"])
 
 
+def test_results_of_one_call_are_one() -> None:
+    """What a script of Codex (0.169) has to `notify` is a result of its own, before that of the script."""
+    said = mended(user("look"), model(call("a")), user(result("a", "half", IMAGE)), user(result("a", "all")))
+    assert said[2] == ("user", ["result a: half ImagePart all"])
+
+
 def test_a_result_without_its_call_is_a_text() -> None:
     said = mended(user("look", result("a", "x", IMAGE)))
     assert said == [("user", ["look", "(A tool `ls` gave this back earlier.)", "x", "ImagePart"])]

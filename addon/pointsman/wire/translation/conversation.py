@@ -2,9 +2,9 @@
 
     1. Texts without a visible character say nothing and go.
     2. Every call is answered right after the assistant's message that it stands in, in the order of the
-       calls, each once: results are moved there; a call without a result gets one that says so; a second
-       result for a call goes; a result without its call becomes a text. Ids that come twice are made
-       different.
+       calls, each once: results are moved there; several results of a call become one, in which nothing
+       stands twice; a call without a result gets one that says so; a result without its call becomes a
+       text. Ids that come twice are made different.
     3. Instructions in the middle become reminders in the user's message, where the target has no role for
        them (`fold`).
     4. Neighbours with the same role are one message, results first. The first message is the user's.
@@ -84,8 +84,10 @@ def _paired(messages: Sequence[Message]) -> _Pairs:
             elif isinstance(part, ResultPart) and part.id in latest:
                 pairs.taken.add(place)
                 at, call = latest[part.id]
-                known = _answer_to(call, pairs.ids[at])
-                pairs.answers.setdefault(at, replace(known, parts=part.parts, error=part.error))
+                known = pairs.answers.get(at) or replace(_answer_to(call, pairs.ids[at]), parts=())
+                more = tuple(inner for inner in part.parts if inner not in known.parts)
+                if more or not known.parts:
+                    pairs.answers[at] = replace(known, parts=known.parts + more, error=part.error)
     return pairs
 
 
