@@ -67,6 +67,7 @@ class ClaudeCode(Client):
             # The program's own messages name no model.
             models=frozenset(message.get("model", "") for message in messages) - {"<synthetic>"},
             errors=errors,
+            usage=_usage(result.get("usage") or {}),
         )
 
     @classmethod
@@ -76,6 +77,11 @@ class ClaudeCode(Client):
     @classmethod
     def both(cls) -> tuple[Call, ...]:
         return cls.run("wc -l timetable.txt"), Call("Read", {"file_path": "timetable.txt"})
+
+
+def _usage(told: Mapping[str, Any]) -> tuple[int, int]:
+    keys = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    return sum(told.get(key) or 0 for key in keys), told.get("output_tokens") or 0
 
 
 def _shown(block: Mapping[str, Any]) -> str:
@@ -121,9 +127,7 @@ ClaudeCode.scenarios = (
     Scenario(
         "overload without thinking",
         (
-            Turn(
-                ASK, (unthought(broken(2)), unthought(LOOK), unthought(broken(3)), THOUGHTLESS), resume=""
-            ),
+            Turn(ASK, (unthought(broken(2)), unthought(LOOK), unthought(broken(3)), THOUGHTLESS), resume=""),
             Turn(THANKS, (unthought(replace(LOOK, overload_after=2)), THOUGHTLESS)),
             Turn(ASK, (unthought(replace(CALL, overload_after=5)), unthought(CALL), THOUGHTLESS)),
         ),

@@ -39,6 +39,7 @@ class Ran:
     shown: tuple[str, ...] = ()  # everything it showed, in order, markers included
     models: frozenset[str] = frozenset()  # which it was told that the answers came from
     errors: str = ""
+    usage: tuple[int, int] | None = None  # tokens of all prompts, and those of all answers, as it was told
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Client:
     scenarios: ClassVar[tuple[Scenario, ...]]
     besides: ClassVar[frozenset[str]] = frozenset()  # models that it asks for in some turns
     marked: ClassVar[bool] = True  # does router_marker=auto put markers in its texts?
+    sums: ClassVar[bool] = False  # does it tell of the tokens of all prompts so far, not of the last one's?
     session: str = ""  # the client's own id of the conversation
 
     def __post_init__(self) -> None:

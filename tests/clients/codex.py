@@ -40,6 +40,7 @@ class Codex(Client):
     version = "0.169.0"
     executable = "codex"
     trusts = ("SSL_CERT_FILE",)
+    sums = True
     hosts = ("chatgpt.com", "ab.chatgpt.com", "api.github.com")
     # It asks for all of this at its start, and does without any of it.
     pages: ClassVar[dict[str, Page]] = {
@@ -74,12 +75,18 @@ class Codex(Client):
             ending=tuple(_ending(line) for line in ends),
             shown=tuple(_shown(item) for item in items),
             errors=errors,
+            usage=_usage(ends[-1]) if ends else None,
         )
 
     @classmethod
     def run(cls, command: str) -> Call:
         """Its one tool is a script; what that calls is no business of the model's API."""
         return Call("exec", f"text(await tools.exec_command({{cmd: {json.dumps(command)}}}))")
+
+
+def _usage(end: Mapping[str, Any]) -> tuple[int, int]:
+    told = end.get("usage") or {}
+    return told.get("input_tokens", 0), told.get("output_tokens", 0)
 
 
 def _ending(line: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from clients.client import Client
@@ -27,6 +28,7 @@ from clients.recorder import Exchange, Recorder, recording
 from pointsman import trust
 from provider.proxy import SCRIPT, SubprocessProxy
 
+EMPTY: Mapping[str, str] = MappingProxyType({})
 HOSTS_FILE = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
 
 
@@ -98,15 +100,24 @@ def bare_line(folder: Path) -> Iterator[Line]:
 
 
 @contextlib.contextmanager
-def pointsman_line(folder: Path, name: str = "pointsman", config: str = "", **options: Any) -> Iterator[Line]:
-    """Over mitmdump with the addon and the CA of scripts/run; `config` is a router.yaml."""
+def pointsman_line(
+    folder: Path,
+    name: str = "pointsman",
+    config: str = "",
+    environment: Mapping[str, str] = EMPTY,
+    **options: Any,
+) -> Iterator[Line]:
+    """Over mitmdump with the addon and the CA of scripts/run; `config` is a router.yaml.
+
+    `environment` is the proxy's alone: no client sees it.
+    """
     with _provider(folder) as provider:
         trust.ensure(folder / "conf", trust.provider_hosts())
         settings = {"router_db": folder / "decisions.db", **options}
         if config:
             (folder / "router.yaml").write_text(config)
             settings["router_config"] = folder / "router.yaml"
-        proxy = SubprocessProxy(provider, folder, script=SCRIPT, settings=settings)
+        proxy = SubprocessProxy(provider, folder, SCRIPT, settings, environment=environment)
         with proxy, _log_on_failure(proxy):
             yield Line(name, folder, provider, proxy)
 

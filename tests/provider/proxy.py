@@ -186,6 +186,7 @@ class SubprocessProxy:
     arguments: Sequence[str] = ()
     listen_port: int = 0
     port: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)  # of its own, keys of providers say
 
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
@@ -225,7 +226,7 @@ class SubprocessProxy:
         """Start it (again), and wait until it listens. The log starts anew."""
         self.starts += 1
         own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(self.folder))
-        environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        environment = {**os.environ, **own, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **self.environment}
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command(),
