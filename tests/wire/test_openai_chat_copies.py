@@ -67,3 +67,21 @@ def test_a_body_without_any_of_it_is_not_touched() -> None:
     body = Body.parse(data)
     assert imitate(body, QUIRKS["openai_chat"]) == []
     assert body.render() == data
+
+
+def test_calls_without_thoughts_get_the_least_that_is_taken() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "so"},
+        {"role": "assistant", "content": "done"},
+    ]
+    body = Body.parse(json.dumps({"model": "m", "messages": messages}).encode())
+    [done] = imitate(body, {"reasoning_content"})
+    assert (done.parameter, done.verb) == ("messages[].reasoning_content", "add")
+    sent = json.loads(body.render())["messages"]
+    assert sent[1].pop("reasoning_content") == " "
+    assert sent == messages
+    assert not imitate(Body.parse(body.render()), {"reasoning_content"})

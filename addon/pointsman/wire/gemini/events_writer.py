@@ -101,8 +101,11 @@ class GeminiWriter(EventWriter):
 
 
 def opening(answer_id: str, model: str, created: int) -> bytes:
-    """A chunk with an empty text, before anything is known of the answer."""
-    return _event(encode(_answer(_candidate([{"text": ""}]), model, answer_id, None)))
+    """A chunk without parts, before anything is known of the answer.
+
+    An empty text would do no harm in it, but in the history: clients send it back, and Gemini refuses it.
+    """
+    return _event(encode(_answer({"content": {"role": "model"}, "index": 0}, model, answer_id, None)))
 
 
 def rejoin(answer_id: str, model: str, created: int) -> Rejoin:

@@ -11,10 +11,12 @@ from typing import Final
 
 from pointsman.values import Adaptation
 from pointsman.wire.edits import short
-from pointsman.wire.json_spans import Body
+from pointsman.wire.json_spans import Body, array_spans, edit_array
 from pointsman.wire.openai.parameters import drop
+from pointsman.wire.openai_chat.request_messages import THOUGHTS
 
 RULE: Final = "copy"
+NO_THOUGHT: Final = " "  # Moonshot refuses a call without thinking before it, and an empty one too
 _OPENAIS: Final = (
     "store", "metadata", "safety_identifier", "user", "service_tier", "prompt_cache_key",
     "prompt_cache_retention", "prompt_cache_options",
@@ -44,7 +46,26 @@ def imitate(body: Body, quirks: Collection[str]) -> list[Adaptation]:
             _rename(body, name, theirs, quirk, done)
     if "thinking_switch" in quirks:
         _switch_thinking(body, done)
+    if "reasoning_content" in quirks:
+        _give_back_thoughts(body, done)
     return done
+
+
+def _give_back_thoughts(body: Body, done: list[Adaptation]) -> None:
+    """A call without thoughts before it is refused, and SDKs that know of none have left them away."""
+    raw = body.raw("messages") or b""
+    if b'"tool_calls"' not in raw or not raw.startswith(b"["):
+        return
+    replaced: dict[int, bytes | None] = {}
+    for index, (start, end) in enumerate(array_spans(raw)):
+        message = Body.parse(raw[start:end])
+        if message.get("tool_calls") and not any(message.get(name) for name in THOUGHTS):
+            message.set(THOUGHTS[0], NO_THOUGHT)
+            replaced[index] = message.render()
+    if replaced:
+        body.set_raw("messages", edit_array(raw, replaced))
+        where = f"messages[].{THOUGHTS[0]}"
+        done.append(Adaptation(where, "add", "", short(NO_THOUGHT), "reasoning_content"))
 
 
 def _rename(body: Body, name: str, theirs: str, quirk: str, done: list[Adaptation]) -> None:

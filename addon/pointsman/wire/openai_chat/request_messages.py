@@ -20,7 +20,7 @@ from pointsman.wire.translation.losses import Notes
 from pointsman.wire.translation.values import Content, from_data_url, image_from
 
 _SYSTEM: Final = ("system", "developer")
-_THOUGHTS: Final = ("reasoning_content", "reasoning")  # DeepSeek's name for it and others', OpenRouter's
+THOUGHTS: Final = ("reasoning_content", "reasoning")  # DeepSeek's name for it and others', OpenRouter's
 
 
 class Messages:
@@ -66,7 +66,7 @@ class Messages:
             self._notes.refuse("messages[].role", str(role))
 
     def _assistant(self, message: Mapping[str, Any]) -> Iterator[Part]:
-        thought = next((text for name in _THOUGHTS if (text := as_text(message.get(name)))), "")
+        thought = next((text for name in THOUGHTS if (text := as_text(message.get(name)))), "")
         if thought.strip():
             yield ThinkingPart(thought)
         yield from self._content(message.get("content"))

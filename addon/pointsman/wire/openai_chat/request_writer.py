@@ -34,6 +34,7 @@ from pointsman.wire.neutral import (
     Tool,
     Written,
 )
+from pointsman.wire.openai_chat.copies import NO_THOUGHT
 from pointsman.wire.openai_chat.request_losses import WRITING
 from pointsman.wire.translation.conversation import says_something, settled
 from pointsman.wire.translation.features import documents, features
@@ -60,7 +61,6 @@ _ID_LIMIT: Final = 40
 _MOST_STOPS: Final = 4
 _MODES: Final = {"auto": "auto", "none": "none", "any": "required"}
 _EXTRAS: Final = ("top_k", "verbosity")  # quirks that are the names of members too
-_NO_THOUGHT: Final = " "  # Moonshot refuses a call without thinking before it, and an empty one too
 
 type Json = dict[str, Any]
 
@@ -139,7 +139,7 @@ def _assistant(message: Message, names: Names, *, returns: bool) -> Iterator[Jso
         return
     made: Json = {"role": "assistant", "content": joined(texts) if texts else None}
     if returns and (thoughts or calls):
-        made["reasoning_content"] = joined(thoughts) if thoughts else _NO_THOUGHT
+        made["reasoning_content"] = joined(thoughts) if thoughts else NO_THOUGHT
     if calls:
         made["tool_calls"] = [_call(call, names) for call in calls]
     yield made
