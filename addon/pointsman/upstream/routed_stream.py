@@ -27,12 +27,16 @@ is sent where, what an answer is worth, and what comes after a failure is the `R
 11. What is routed is read whole: mitmproxy's `stream_large_bodies` would send a body on before the
     `request` hook has seen it, with the router's headers and the model it asked for.
 12. A failed connection is tried anew by the next attempt of any flow. mitmproxy repeats the error instead
-    while the client's own connection lasts, which with HTTP/2 is as long as it likes.
+    while the client's own connection lasts, which with HTTP/2 is as long as it likes. Nor is what is over
+    kept so long.
+13. A defect of the route ends the attempt, as a failure of the upstream would. Raised inside of an event it
+    would leave the client hanging.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +52,7 @@ from mitmproxy.proxy.layers.http import (
     ErrorCode,
     GetHttpConnection,
     GetHttpConnectionCompleted,
+    Http2Client,
     HttpErrorHook,
     HttpRequestHook,
     HttpResponseHeadersHook,
@@ -70,6 +75,8 @@ from pointsman.errors import ConfigError
 
 if TYPE_CHECKING:
     from mitmproxy.proxy.layers.http import HttpLayer
+
+log = logging.getLogger("pointsman")
 
 REFUSAL_LIMIT: Final = 256 * 1024  # bytes held of a refusal, which has a few hundred
 ANSWER_LIMIT: Final = 64 * 1024 * 1024  # bytes held of an answer that is no stream
@@ -196,7 +203,7 @@ class RoutedStream(HttpStream):
 
     def __init__(self, context: context.Context, stream_id: int) -> None:
         super().__init__(context, stream_id)
-        self._timers: dict[str, commands.RequestWakeup] = {}  # not rung yet: prelude, patience
+        self._timers: dict[str, commands.RequestWakeup] = {}  # not rung yet: prelude, patience, stall
 
     # --- the client's side --------------------------------------------------------------
 
@@ -220,7 +227,21 @@ class RoutedStream(HttpStream):
         """As in the base class, but that only `body_size_limit` counts where bodies are read whole."""
         if self.flow.id in self.whole and not self._exceeds_limit(request):
             return False
-        return (yield from super().check_body_size(request))
+        return (yield from self._ended_if((yield from super().check_body_size(request))))
+
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        return (yield from self._ended_if((yield from super().check_invalid(request))))
+
+    def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
+        return (yield from self._ended_if((yield from super().check_killed(emit_error_hook))))
+
+    def _ended_if(self, refused: bool) -> layer.CommandGenerator[bool]:
+        """mitmproxy ends such a flow without a word to the upstream, and keeps it while the client stays."""
+        if refused and self.route is not None:
+            yield from self._abandon("the flow has ended")
+            yield from self._over()
+            yield DropStream(self.stream_id)
+        return refused
 
     def _exceeds_limit(self, request: bool) -> bool:
         limit = human.parse_size(self.context.options.body_size_limit)
@@ -248,11 +269,10 @@ class RoutedStream(HttpStream):
                 yield from self._send(self.stream_id, self.flow.request)
             return
         if self.route.grace_s == 0:
-            yield from self._open()
-            if self.client_state is self.state_errored:
+            if not (yield from self._open()):
                 return
         elif self.route.grace_s is not None:
-            yield from self._arm(self.route.grace_s, prelude=True)
+            yield from self._arm("prelude", self.route.grace_s)
         yield from self._try(self.stream_id)
 
     def _client_gone(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
@@ -277,10 +297,10 @@ class RoutedStream(HttpStream):
         if stream_id != self.stream_id:
             self._http_layer.streams[stream_id] = self
         self.server_state = self.state_wait_for_response_headers
-        self._forget_failed_connections()
+        self._tidy_connections()
         if self.route.patience_s:
             self._deadline = time.monotonic() + self.route.patience_s
-            yield from self._arm(self.route.patience_s)
+            yield from self._arm("patience", self.route.patience_s)
         request = self.route.request
         self._connecting = get = GetHttpConnection(
             (request.host, request.port),
@@ -308,6 +328,9 @@ class RoutedStream(HttpStream):
     def _send(self, stream_id: int, request: http.Request) -> layer.CommandGenerator[None]:
         content, trailers = request.raw_content, request.trailers
         server = self.context.server
+        if self.flow.request.is_http2 and server.alpn != b"h2":
+            # Such a connection serves nobody else, and is closed only behind what seems to be HTTP/2.
+            request.http_version = "HTTP/2.0"
         yield SendHttp(RequestHeaders(stream_id, request, not (content or trailers)), server)
         if content:
             yield SendHttp(RequestData(stream_id, content), server)
@@ -321,12 +344,18 @@ class RoutedStream(HttpStream):
         self._connecting = None
         if self._alive:
             self._alive = False
-            yield SendHttp(RequestProtocolError(attempt, message, code), self.context.server)
+            if not self._unsent(attempt):
+                yield SendHttp(RequestProtocolError(attempt, message, code), self.context.server)
         if attempt not in (_NO_ATTEMPT, self.stream_id):
             yield DropStream(attempt)
 
-    def _failed(self, failure: Failure) -> layer.CommandGenerator[None]:
-        """Ask for the verdict on an attempt without an answer, and carry it out."""
+    def _failed(
+        self, failure: Failure, code: ErrorCode = ErrorCode.CONNECT_FAILED
+    ) -> layer.CommandGenerator[None]:
+        """Ask for the verdict on an attempt without an answer, and carry it out.
+
+        `code` is what the client gets to see where the failure stays as it is.
+        """
         assert self.route
         held = self._held if failure.response is not None else None
         self._held = None
@@ -336,39 +365,32 @@ class RoutedStream(HttpStream):
         yield RouterVerdictHook(self.flow)
         self.route.failure = None
         if (yield from self.check_killed(True)):
-            yield from self._abandon("the client has gone")
-            yield from self._over()
             return
         if self.route.again:
             self.route.again = False
             yield from self._abandon(failure.message)
-            if self._due and not self._opened:
-                yield from self._open()
-                if self.client_state is self.state_errored:
-                    return
+            if self._due and not self._opened and not (yield from self._open()):
+                return
             yield from self._try(next(_attempt_ids))
         elif self._opened:
-            yield from self._end_with(self.route.last_words(failure.message) or [])
+            yield from self._end_of_stream(code, failure.message)
         elif self.route.instead is not None:
             yield from self._answer_instead(self.route.instead)
         elif held is not None:
             yield from self._release(held, ended=True)
         else:
-            yield from self._break(ErrorCode.CONNECT_FAILED, failure.message)
+            yield from self._break(code, failure.message)
 
     def _broke_off(self, message: str, code: ErrorCode) -> layer.CommandGenerator[None]:
         """The connection, or the attempt's stream on it, was lost before the answer's end."""
         assert self.route
         self._alive = False
         if self.server_state in (self.state_wait_for_response_headers, self.state_hold_response):
-            yield from self._failed(Failure("reset", message))
-            return
-        streaming = self.server_state == self.state_stream_response_body
-        words = self.route.last_words(message) if streaming else None
-        if words is None:
-            yield from self._break(code, message)
+            yield from self._failed(Failure("reset", message), code)
+        elif self.server_state == self.state_stream_response_body:
+            yield from self._end_of_stream(code, message)
         else:
-            yield from self._end_with(words)
+            yield from self._break(code, message)
 
     def _break(self, code: ErrorCode, message: str) -> layer.CommandGenerator[None]:
         """mitmproxy's own end of a flow whose upstream has failed."""
@@ -380,8 +402,10 @@ class RoutedStream(HttpStream):
 
     def state_wait_for_response_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
         assert isinstance(event, ResponseHeaders)
-        hold = self.route.judge(event.response) if self.route else Hold.PASS
-        if hold is Hold.PASS and not self._opened:
+        hold = self._told(self.route.judge, event.response) if self.route else Hold.PASS
+        if hold is None:
+            yield from self._failed(Failure("answer", "the answer cannot be judged"))
+        elif hold is Hold.PASS and not self._opened:
             yield from super().state_wait_for_response_headers(event)
         else:
             self._held = _Held(event, hold)
@@ -392,7 +416,7 @@ class RoutedStream(HttpStream):
         assert held and self.route
         if isinstance(event, ResponseData):
             held.body += event.data
-            seen = self.route.watch(event.data) if held.hold is Hold.WATCH else Watch.WAIT
+            seen = self._seen(event.data) if held.hold is Hold.WATCH else Watch.WAIT
             if seen is Watch.BROKEN:
                 yield from self._failed(Failure("answer", "the answer is none"))
             elif len(held.body) > held.limit() and held.hold is Hold.WHOLE and self._opened:
@@ -404,13 +428,26 @@ class RoutedStream(HttpStream):
             held.trailers = event
         elif isinstance(event, ResponseEndOfMessage):
             self._alive = False
-            if held.hold is Hold.WATCH and self.route.watch(b"") is Watch.BEGUN:
+            if held.hold is Hold.WATCH and self._seen(b"") is Watch.BEGUN:
                 self._held = None
                 yield from self._release(held, ended=True)
                 return
             response = held.head.response
             response.raw_content = bytes(held.body)
             yield from self._failed(Failure("held", f"status {response.status_code}", response))
+
+    def _seen(self, chunk: bytes) -> Watch:
+        assert self.route
+        return self._told(self.route.watch, chunk) or Watch.BROKEN
+
+    def _told[A, R](self, question: Callable[[A], R], said: A) -> R | None:
+        """What the route says. None where it fails: inside of an event that would leave the flow hanging."""
+        try:
+            return question(said)
+        except Exception as error:
+            log.warning("what becomes of an answer is not known: %s: %s", type(error).__name__, error)
+            log.debug("the route failed", exc_info=error)
+            return None
 
     def _release(self, held: _Held, *, ended: bool = False) -> layer.CommandGenerator[None]:
         """Let a held answer go its way."""
@@ -420,7 +457,12 @@ class RoutedStream(HttpStream):
         response.raw_content = None
         if self._opened:
             assert self.flow.response
-            self.flow.response.stream = self.route.join(response)
+            transform = self._told(self.route.join, response)
+            if transform is None:
+                message = "the answer cannot be joined to its opening"
+                yield from self._end_of_stream(ErrorCode.GENERIC_SERVER_ERROR, message)
+                return
+            self.flow.response.stream = transform
             self.server_state = self.state_stream_response_body
         else:
             yield from super().state_wait_for_response_headers(held.head)
@@ -432,11 +474,11 @@ class RoutedStream(HttpStream):
             yield from self.server_state(ResponseEndOfMessage(attempt))
 
     def state_stream_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if self.route and self.route.stall_s:
-            self._deadline = time.monotonic() + self.route.stall_s
-            yield from self._arm(self.route.stall_s)
         if isinstance(event, ResponseEndOfMessage):
             self._alive = False
+        elif self.route and self.route.stall_s:
+            self._deadline = time.monotonic() + self.route.stall_s
+            yield from self._arm("stall", self.route.stall_s)
         yield from super().state_stream_response_body(event)
 
     def state_consume_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
@@ -444,8 +486,8 @@ class RoutedStream(HttpStream):
             self._alive = False
         yield from super().state_consume_response_body(event)
 
-    def _open(self) -> layer.CommandGenerator[None]:
-        """Send the prelude."""
+    def _open(self) -> layer.CommandGenerator[bool]:
+        """Send the prelude; False where nobody is left to get it."""
         assert self.route
         self._opened = True
         self.flow.response = response = self.route.prelude()
@@ -456,25 +498,31 @@ class RoutedStream(HttpStream):
         response.timestamp_start = time.time()
         yield HttpResponseHeadersHook(self.flow)
         if (yield from self.check_killed(True)):
-            yield from self._abandon("the client has gone")
-            yield from self._over()
-            return
+            return False
         yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), self.context.client)
         yield from self._forward(self.route.opening)
+        return True
 
     def _answer_instead(self, response: http.Response) -> layer.CommandGenerator[None]:
         """The client gets a response that no upstream has sent."""
         self.flow.response = response
         yield HttpResponseHeadersHook(self.flow)
         if (yield from self.check_killed(True)):
-            yield from self._over()
             return
         yield from self.send_response()
 
-    def _end_with(self, words: list[bytes]) -> layer.CommandGenerator[None]:
-        """End a stream that the client has the beginning of."""
+    def _end_of_stream(self, code: ErrorCode, message: str) -> layer.CommandGenerator[None]:
+        """End a stream that the client has the beginning of: with the route's last words, if it has any."""
+        assert self.route and self.flow.response
+        words = self._told(self.route.last_words, message)
+        if words is None:
+            yield from self._break(code, message)
+            return
         yield from self._abandon("the answer has ended")
         yield from self._forward(words)
+        if self.context.options.store_streamed_bodies:
+            self.flow.response.data.content = bytes(self.response_body_buf)
+            self.response_body_buf.clear()
         yield from self.send_response(already_streamed=True)
 
     def _forward(self, chunks: Iterable[bytes]) -> layer.CommandGenerator[None]:
@@ -485,8 +533,7 @@ class RoutedStream(HttpStream):
 
     # --- time ---------------------------------------------------------------------------
 
-    def _arm(self, seconds: float, *, prelude: bool = False) -> layer.CommandGenerator[None]:
-        purpose = "prelude" if prelude else "patience"
+    def _arm(self, purpose: str, seconds: float) -> layer.CommandGenerator[None]:
         if purpose not in self._timers:
             self._timers[purpose] = timer = commands.RequestWakeup(seconds)
             yield timer
@@ -504,24 +551,16 @@ class RoutedStream(HttpStream):
                 self._due = True
             return
         streaming = self.server_state == self.state_stream_response_body
-        if not (waiting or streaming):
+        if not (waiting if purpose == "patience" else streaming):
             return
         left = self._deadline - time.monotonic()
         if left > 0:
-            yield from self._arm(left)
+            yield from self._arm(purpose, left)
         elif waiting:
             yield from self._failed(Failure("timeout", "no answer in time"))
         else:
-            yield from self._stalled()
-
-    def _stalled(self) -> layer.CommandGenerator[None]:
-        assert self.route
-        message = "the answer has stopped in the middle"
-        words = self.route.last_words(message)
-        if words is None:
-            yield from self._break(ErrorCode.GENERIC_SERVER_ERROR, message)
-        else:
-            yield from self._end_with(words)
+            message = "the answer has stopped in the middle"
+            yield from self._end_of_stream(ErrorCode.GENERIC_SERVER_ERROR, message)
 
     # --- ends ---------------------------------------------------------------------------
 
@@ -542,15 +581,32 @@ class RoutedStream(HttpStream):
     # --- connections --------------------------------------------------------------------
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
-        self._forget_failed_connections()
+        self._tidy_connections()
         return (yield from super().make_server_connection())
 
-    def _forget_failed_connections(self) -> None:
+    def _tidy_connections(self) -> None:
+        """Forget the errors of connections, and connections that are over.
+
+        While events of a connection may still come its entry has to stay, and while a stream may write to it.
+        """
         http_layer = self._http_layer
-        for known in http_layer.connections:
-            # The entry itself stays, for events of the connection that are still to come.
-            if known.error and not known.connected and known not in http_layer.waiting_for_establishment:
+        used = {stream.context.server for stream in http_layer.streams.values()}
+        for known, handler in list(http_layer.connections.items()):
+            if not isinstance(known, Server) or known in http_layer.waiting_for_establishment:
+                continue
+            never_was = known.error and not known.connected and known.timestamp_tcp_setup is None
+            if known.error and not known.connected:
                 known.error = None
+            carrier = getattr(handler, "tunnel_connection", known)  # through another proxy
+            over = never_was or carrier.timestamp_end is not None
+            if over and known not in used and known is not http_layer.context.server:
+                del http_layer.connections[known]
+
+    def _unsent(self, attempt: int) -> bool:
+        """Take an attempt back that still waits for a free stream of its HTTP/2 connection; was there one?"""
+        handler = self._http_layer.connections.get(self.context.server)
+        codec = handler.context.layers[-1] if handler else None
+        return isinstance(codec, Http2Client) and codec.stream_queue.pop(attempt, None) is not None
 
     @property
     def _http_layer(self) -> HttpLayer:
