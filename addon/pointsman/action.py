@@ -249,6 +249,12 @@ class Action:
         self.engine.pipeline.sessions.refused_account(self.plan.account, model.name if model else name)
         return True
 
+    def served(self, decision: Decision) -> None:
+        """The conversation has an answer of this model."""
+        if decision.holds_session:
+            sessions = self.engine.pipeline.sessions
+            sessions.served(decision.session, decision.served_model, decision.requested_model)
+
     def counted(self, decision: Decision) -> http.Response | None:
         """A count of tokens by estimate, where the provider that serves the conversation cannot be asked."""
         surface, plan = self.surface, self.plan

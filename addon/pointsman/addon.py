@@ -325,10 +325,7 @@ class Pointsman:
         decision = action.answer.decision
         self.actions.pop(flow.id, None)
         self.routes.pop(flow.id, None)
-        if decision.holds_session:
-            action.engine.pipeline.sessions.served(
-                decision.session, decision.served_model, decision.requested_model
-            )
+        action.served(decision)
         flow.comment += " · from the cache"
         flow.response = response
 
@@ -365,15 +362,12 @@ class Pointsman:
         action, route = self.actions.get(flow.id), self.routes.get(flow.id)
         if action and action.answer:
             flow.response.stream = False
-            if route and route.opened:
+            if route and route.opened:  # who serves is not known yet
                 route.opening = await action.answer.open(flow.response)
-            else:
-                await action.answer.head(flow)
-            decision = action.answer.decision
-            if flow.response.status_code < 300 and decision.holds_session:
-                action.engine.pipeline.sessions.served(
-                    decision.session, decision.served_model, decision.requested_model
-                )
+                return
+            await action.answer.head(flow)
+            if flow.response.status_code < 300:
+                action.served(action.answer.decision)
         elif self._speaks(flow) and not flow.response.stream:
             flow.response.stream = not model_list.is_list(flow, self._spoken(flow))
 

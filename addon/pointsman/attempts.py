@@ -19,7 +19,7 @@ from mitmproxy import http
 
 from pointsman.action import Action
 from pointsman.answer import OBSERVE_LIMIT, Answer
-from pointsman.errors import BodyError, PointsmanError
+from pointsman.errors import BodyError
 from pointsman.outgoing import ORIGIN, Outgoing
 from pointsman.surface import Transform
 from pointsman.upstream import failover
@@ -118,8 +118,8 @@ class Attempts(Straight):
             self.tried.append(Tried(binding, time.monotonic()))
             try:
                 self.out = self.action.prepare(self.answer.decision, binding)
-            except (PointsmanError, BodyError) as error:
-                self.tried[-1].error = without_secrets(str(error))
+            except Exception as error:  # a defect in one translation leaves the other bindings
+                self.tried[-1].error = without_secrets(str(error) or type(error).__name__)
                 self.tried[-1].ms = 0.0
                 log.warning("%s is left out (decision %s): %s", binding.name, self.answer.decision.id, error)
                 if not self._left:
@@ -205,6 +205,8 @@ class Attempts(Straight):
         tried = self.tried[-1]
         tried.ms = (time.monotonic() - tried.started) * 1000
         self.answer.served_by(*self._account())
+        if self.opened:
+            self.action.served(self.answer.decision)
 
     def _account(self) -> tuple[Binding, str | None, str | None]:
         """Who answered; all attempts as JSON, but not a single one; and the first binding that failed."""
@@ -241,7 +243,7 @@ class Attempts(Straight):
     def _goes_on(self) -> bool:
         try:
             self._next_binding()
-        except (PointsmanError, BodyError):
+        except Exception:
             return False
         tried = self.tried[-2]
         log.warning(
