@@ -46,6 +46,9 @@ def transcript(*entries: Any, ascii: bool = False) -> bytes:
 TOOL_USE = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "echo hi"}}
 
 
+OURS = {"type": "thinking", "thinking": "Hm.", "signature": "pointsman_01a2_0"}  # of a translated answer
+
+
 def marked_and_clean() -> list[tuple[str, dict[str, Any], dict[str, Any], int]]:
     def result(content: Any) -> list[Any]:
         return [{"type": "tool_result", "tool_use_id": "toolu_1", "content": content}]
@@ -60,6 +63,8 @@ def marked_and_clean() -> list[tuple[str, dict[str, Any], dict[str, Any], int]]:
             line("assistant", [text("x")]),
             3,
         ),
+        ("nobody's thinking", line("assistant", [OURS, text("Hi.")]), line("assistant", [text("Hi.")]), 1),
+        ("nothing but that", line("assistant", [OURS]), line("assistant", []), 1),
         ("string content", line("assistant", MARK + "Hi."), line("assistant", "Hi."), 1),
         ("string of only a marker", line("assistant", MARK), line("assistant", []), 1),
         (
@@ -80,6 +85,8 @@ UNTOUCHED = [
     ("in a tool's input", line("assistant", [{**TOOL_USE, "input": {"command": MARK}}])),
     ("in another field", {"type": "last-prompt", "lastPrompt": MARK}),
     ("a summary", {"type": "summary", "summary": MARK}),
+    ("thinking of a provider's", line("assistant", [{**OURS, "signature": "EqoB"}])),
+    ("a name", line("user", "What is pointsman?")),
     ("message is no object", {"type": "assistant", "message": MARK}),
     ("tool result is a string", line("user", "x", toolUseResult=MARK)),
     ("no object", [MARK]),

@@ -87,6 +87,14 @@ CASES = {
         [line(1, "compacted", {"message": "Sum.", "replacement_history": [CALL]})],
         2,
     ),
+    "a translated answer": (
+        [
+            line(1, "response_item", {"type": "reasoning", "id": "rs_pointsman_1_0", "summary": []}),
+            line(2, "response_item", {**CALL, "id": "ctc_pointsman_1_1"}),
+        ],
+        [other(1), line(2, "response_item", {key: CALL[key] for key in CALL if key != "id"})],
+        2,
+    ),
     "what a tool was told by another agent": (
         [line(1, "response_item", {"type": "function_call_output", "call_id": "c", "output": MARK + "Hi."})],
         [line(1, "response_item", {"type": "function_call_output", "call_id": "c", "output": "Hi."})],

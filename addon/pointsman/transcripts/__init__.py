@@ -1,4 +1,4 @@
-"""Markers in the conversations that clients keep on disk.
+"""Markers in the conversations that clients keep on disk, and what translated answers made up.
 
 Each client has a module that knows where they are and what they look like; what is common to them is
 how a file of JSON lines, a JSON document or a database is cleaned. Everything else in them keeps its bytes.
@@ -17,6 +17,7 @@ from pointsman.errors import BodyError
 from pointsman.transcripts import claude_code, codex, databases, files, gemini_cli, opencode
 from pointsman.transcripts.files import BACKUP, TranscriptBusy
 from pointsman.wire import marker
+from pointsman.wire.translation.made import NAME
 
 __all__ = ["BACKUP", "CLIENTS", "TranscriptBusy", "clean", "clean_document", "clean_file", "find"]
 
@@ -62,15 +63,20 @@ def clean_file(path: Path, *, backup: bool = True, dry_run: bool = False) -> int
 
 def clean(data: bytes) -> tuple[bytes, int]:
     """JSON lines without markers, and how many there were. Lines that nobody knows stay."""
-    if not marker.present(data):
+    if not _suspect(data):
         return data, 0
     total = 0
     lines = data.split(b"\n")
     for index, line in enumerate(lines):
-        if marker.present(line):
+        if _suspect(line):
             lines[index], count = _clean_line(line)
             total += count
     return (b"\n".join(lines), total) if total else (data, 0)
+
+
+def _suspect(data: bytes) -> bool:
+    """Can there be a marker in it, or what a translated answer made up?"""
+    return NAME in data or marker.present(data)
 
 
 def _clean_line(line: bytes) -> tuple[bytes, int]:

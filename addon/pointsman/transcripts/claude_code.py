@@ -71,9 +71,12 @@ def _clean_tool_result(entry: Body) -> int:
 
 
 def _strip(message: bytes) -> tuple[bytes | None, int]:
-    """One message as the wire strips it; None if nothing is left of it."""
+    """One message as the wire strips it; None if nothing is left of it.
+
+    Thinking that a translated answer made up goes too: without Pointsman its signature is refused.
+    """
     body = Body.parse(b'{"messages":[' + message + b"]}")
-    count = anthropic.strip(body)
+    count = anthropic.strip(body) + anthropic.disown(body)
     messages = body.raw("messages") or b"[]"
     spans = array_spans(messages)
     return (messages[spans[0][0] : spans[0][1]] if spans else None), count

@@ -99,9 +99,9 @@ def _clean_item(payload: bytes) -> Stripped:
 
 
 def _strip_items(items: bytes) -> tuple[bytes, int]:
-    """A list of items as the wire strips it."""
+    """A list of items as the wire strips it, without the reasoning and the ids that no provider knows."""
     body = Body.parse(b'{"input":' + items + b"}")
-    count = openai_responses.strip(body)
+    count = openai_responses.strip(body) + openai_responses.disown(body)
     return body.raw("input") or b"[]", count
 
 
