@@ -1,7 +1,7 @@
 """Every figure of the design's budgets, from one run.
 
-    scripts/bench            about four minutes
-    scripts/bench --quick    under a minute, fewer samples
+    scripts/bench            about eight minutes
+    scripts/bench --quick    about two minutes, fewer samples
     scripts/bench --json     for machines
 
 Provider, bare mitmproxy and mitmproxy with Pointsman are a process each; the client is this one. Every way
@@ -21,9 +21,9 @@ from pathlib import Path
 from mitmproxy import version
 from pointsman.scoring.knobs import Overrides
 
-from benchmarks import inprocess, latency, report
+from benchmarks import first_byte, inprocess, latency, report, throughput, translated
 from benchmarks.measure import resident_mib
-from benchmarks.report import Figure, Report, figure
+from benchmarks.report import Figure, Report, Table, figure
 from benchmarks.traffic import ANTHROPIC, GEMINI, SURFACES, Traffic
 
 MS, US = 1e3, 1e6
@@ -33,16 +33,19 @@ MS, US = 1e3, 1e6
 class Size:
     rounds: int
     sessions: int
+    busy_rounds: int
+    busy_requests: int
+    prefills: int
     repeats: inprocess.Repeats
 
 
-FULL = Size(rounds=300, sessions=10_000, repeats=inprocess.FULL)
-QUICK = Size(rounds=50, sessions=1_000, repeats=inprocess.QUICK)
+FULL = Size(300, 10_000, busy_rounds=10, busy_requests=320, prefills=20, repeats=inprocess.FULL)
+QUICK = Size(50, 1_000, busy_rounds=3, busy_requests=96, prefills=4, repeats=inprocess.QUICK)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer samples, under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, about two minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
@@ -56,13 +59,21 @@ def run(folder: Path, size: Size) -> Report:
     load = os.getloadavg()[0]
     with latency.ground(folder) as place:
         rows, memory = _through_proxies(place, size)
+        busy = throughput.measure(place, folder, size.busy_rounds, size.busy_requests, _say)
+    late = first_byte.measure(folder, size.prefills, _say)
     figures = [
         *report.added(rows, "mid tool loop", 1.0),
         *report.added(rows, "same prompt again", 1.0),
         *report.added(rows, latency.FORCED, 1.0),
         *report.added(rows, "fresh embedding", 10.0),
+        *first_byte.figures(late),
         *_parts(folder, size.repeats),
         *memory,
+    ]
+    tables: list[Table] = [
+        throughput.table(busy),
+        first_byte.table(late),
+        translated.table(size.repeats.long),
     ]
     machine: dict[str, str | int | float] = {
         "cores": os.cpu_count() or 0,
@@ -75,10 +86,8 @@ def run(folder: Path, size: Size) -> Report:
         "bare mitmproxy here passes event streams as they come, by a script of a few lines: by itself it "
         "holds an answer until its last byte",
         "added: to bare mitmproxy in the same round, up to the last byte; the median over the rounds",
-        "the budget for the first byte with a prelude is not judged: this version sends none, so the first "
-        "byte leaves when the provider's does",
     ]
-    return Report(machine, rows, figures, notes + report.noise_notes(rows, load))
+    return Report(machine, rows, tables, figures, notes + report.noise_notes(rows, load))
 
 
 def _through_proxies(place: latency.Ground, size: Size) -> tuple[list[report.WayRow], list[Figure]]:

@@ -101,23 +101,46 @@ def _kind(row: WayRow) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Figures that only say something beside each other; None where there is none."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+    def lines(self) -> list[str]:
+        widths = [max(len(name) + 2, 9) for name in self.columns]
+        label = max(len(self.title), *(len(name) + 2 for name, _ in self.rows), 44)
+        heads = "".join(f"{name:>{width}}" for name, width in zip(self.columns, widths, strict=True))
+        lines = [f"{self.title:<{label}}{heads}"]
+        for name, values in self.rows:
+            shown = ("–" if value is None else f"{value:.2f}" for value in values)
+            cells = "".join(f"{value:>{width}}" for value, width in zip(shown, widths, strict=True))
+            lines.append(f"  {name:<{label - 2}}{cells}")
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     machine: dict[str, str | int | float]
     ways: list[WayRow]
+    tables: list[Table]
     figures: list[Figure]
     notes: list[str]
 
     def as_json(self) -> str:
         figures = [asdict(one) | {"ratio": one.ratio, "kept": one.kept} for one in self.figures]
         ways = [asdict(row) for row in self.ways]
-        return json.dumps(
-            {"machine": self.machine, "ways": ways, "figures": figures, "notes": self.notes}, indent=1
-        )
+        tables = [asdict(table) for table in self.tables]
+        parts = {"machine": self.machine, "ways": ways, "tables": tables, "figures": figures}
+        return json.dumps(parts | {"notes": self.notes}, indent=1)
 
     def as_text(self) -> str:
         machine = " · ".join(f"{name} {value}" for name, value in self.machine.items())
         return "\n".join(
-            [machine, "", *_way_lines(self.ways), "", *_figure_lines(self.figures), ""]
+            [machine, "", *_way_lines(self.ways), ""]
+            + [line for table in self.tables for line in (*table.lines(), "")]
+            + [*_figure_lines(self.figures), ""]
             + [f"note: {note}" for note in self.notes]
         )
 

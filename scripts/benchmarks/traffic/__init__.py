@@ -11,8 +11,8 @@ from benchmarks.traffic.gemini import Gemini
 from benchmarks.traffic.openai_chat import OpenAIChat
 from benchmarks.traffic.openai_responses import OpenAIResponses
 
-__all__ = ["ANTHROPIC", "GEMINI", "OTHERS", "SURFACES", "Traffic"]
+__all__ = ["ANTHROPIC", "CHAT", "GEMINI", "OTHERS", "SURFACES", "Traffic"]
 
-ANTHROPIC, GEMINI = Anthropic(), Gemini()
-OTHERS: tuple[Traffic, ...] = (OpenAIChat(), OpenAIResponses(), GEMINI)
+ANTHROPIC, CHAT, GEMINI = Anthropic(), OpenAIChat(), Gemini()
+OTHERS: tuple[Traffic, ...] = (CHAT, OpenAIResponses(), GEMINI)
 SURFACES: tuple[Traffic, ...] = (ANTHROPIC, *OTHERS)
