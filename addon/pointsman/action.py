@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 
 from mitmproxy import http
@@ -30,6 +31,7 @@ from pointsman.semantic_cache import Hit, Place
 from pointsman.surface import Surface, translates
 from pointsman.values import Adaptation, Binding, Decision, Model
 from pointsman.wire import encoding
+from pointsman.wire.head import edited
 from pointsman.wire.json_spans import Body
 from pointsman.wire.translate_request import counted
 
@@ -288,18 +290,19 @@ class Action:
 
     def outgoing(self, decision: Decision | None) -> http.Request:
         """The request to send: the client's own but for the body's edits and the router's headers."""
-        outgoing = self.request.copy()
-        drop_router_headers(outgoing)
+        outgoing = copy(self.request)  # its own `copy` checks the types of everything anew
+        outgoing.data = copy(self.request.data)
+        changes: dict[bytes, bytes | None] = {}
         if self.body is not None:
             outgoing.path = self.path
         if decision is not None and decision.changes_answer:
             # What is going to be changed should not arrive compressed.
-            outgoing.headers["accept-encoding"] = "identity"
+            changes[b"accept-encoding"] = b"identity"
         if self.body is not None and self.body.changed:
-            outgoing.raw_content = self.body.render()
-            for name in ("content-encoding", "transfer-encoding"):
-                outgoing.headers.pop(name, None)
-            outgoing.headers["content-length"] = str(len(outgoing.raw_content))
+            outgoing.raw_content = content = self.body.render()
+            changes |= {b"content-encoding": None, b"transfer-encoding": None}
+            changes[b"content-length"] = b"%d" % len(content)
+        outgoing.headers = http.Headers(edited(self.request.headers.fields, changes, _is_for_router))
         return outgoing
 
     def may_retry(self, response: http.Response) -> bool:
@@ -357,8 +360,14 @@ def _looked_up(headers: http.Headers) -> dict[str, str]:
 
 def drop_router_headers(request: http.Request) -> None:
     """What a client asks of the router is nobody else's business."""
-    for name in {name for name in request.headers if name.lower().startswith(HEADER_PREFIXES)}:
-        del request.headers[name]
+    request.headers.fields = edited(request.headers.fields, {}, _is_for_router)
+
+
+def _is_for_router(name: bytes) -> bool:
+    return name.startswith(_PREFIXES)
+
+
+_PREFIXES = tuple(prefix.encode() for prefix in HEADER_PREFIXES)
 
 
 def _named(message: str, adaptations: tuple[Adaptation, ...]) -> Adaptation | None:

@@ -29,6 +29,7 @@ from pointsman.telling import JSON, Telling
 from pointsman.values import NO_CHANGES, Adaptation, Binding, Changes, Decision, Facts, Outcome, Usage
 from pointsman.wire import encoding, marker
 from pointsman.wire.chain import Chain
+from pointsman.wire.head import edited
 from pointsman.wire.observation import Observation
 
 log = logging.getLogger("pointsman")
@@ -41,6 +42,7 @@ FOREIGN_HEADERS = (
     "content-type", "content-encoding", "content-length", "transfer-encoding", "cache-control", "date",
     "retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id",
 )  # fmt: skip
+_FOREIGN = frozenset(name.encode() for name in FOREIGN_HEADERS)
 NO_ANSWER = "not an answer of this API"
 REQUEST_ID_HEADERS = ("request-id", "x-request-id")
 
@@ -127,23 +129,23 @@ class Answer:
 
     def _show(self, response: http.Response) -> None:
         decision, out = self.decision, self.out
-        if out is not None and out.binding.provider is not None:
-            for name in [name for name in response.headers if name.lower() not in FOREIGN_HEADERS]:
-                del response.headers[name]
-        response.headers["x-router-model"] = decision.served_model
         at = out.binding.provider if out is not None else None
         named = self._account.upstream_provider or (at.name if at else decision.provider)
-        response.headers["x-router-provider"] = named or "origin"
+        shown = {
+            "x-router-model": decision.served_model,
+            "x-router-provider": named or "origin",
+            "x-router-strategy": decision.strategy,
+            "x-router-decision": decision.id,
+            "x-router-session": decision.session,
+            "x-router-cache": decision.cache,
+        }
         if self._account.fallback_from:
-            response.headers["x-router-fallback-from"] = self._account.fallback_from
-        response.headers["x-router-strategy"] = decision.strategy
-        response.headers["x-router-decision"] = decision.id
-        response.headers["x-router-session"] = decision.session
-        response.headers["x-router-cache"] = decision.cache
-        if decision.served_model != decision.requested_model:
-            for name in self.surface.MODEL_HEADERS:
-                if name in response.headers:
-                    response.headers[name] = decision.requested_model
+            shown["x-router-fallback-from"] = self._account.fallback_from
+        if at is None and decision.served_model != decision.requested_model:
+            known = [name for name in self.surface.MODEL_HEADERS if name in response.headers]
+            shown |= dict.fromkeys(known, decision.requested_model)
+        changes = {name.encode(): value.encode("utf-8", "surrogateescape") for name, value in shown.items()}
+        response.headers.fields = edited(response.headers.fields, changes, _is_foreign if at else None)
 
     def _follow_stream(self, flow: http.HTTPFlow, response: http.Response) -> bool:
         """Whether the answer is a stream; then it is followed from here on."""
@@ -485,6 +487,11 @@ def _given(account: Outcome) -> dict[str, Any]:
         for name in ("upstream_provider", "attempts", "fallback_from")
         if (value := getattr(account, name)) is not None
     }
+
+
+def _is_foreign(name: bytes) -> bool:
+    """Would a field only puzzle the client, which does not know whose it is?"""
+    return name not in _FOREIGN
 
 
 def _lost(error: Exception) -> str:
