@@ -161,9 +161,10 @@ class Pointsman:
         if local.is_for_us(flow.request):
             self._keep(flow)
             return
-        if not self._speaks(flow):
+        spoken = self._spoken(flow)
+        if not spoken:
             return
-        if model_list.card(flow.request, self._spoken(flow), self.engine.settings):
+        if model_list.card(flow.request, spoken, self.engine.settings):
             self._keep(flow)
             return
         found = self._recognise(flow)
@@ -368,8 +369,8 @@ class Pointsman:
             await action.answer.head(flow)
             if flow.response.status_code < 300:
                 action.served(action.answer.decision)
-        elif self._speaks(flow) and not flow.response.stream:
-            flow.response.stream = not model_list.is_list(flow, self._spoken(flow))
+        elif (spoken := self._spoken(flow)) and not flow.response.stream:
+            flow.response.stream = not model_list.is_list(flow, spoken)
 
     async def response(self, flow: http.HTTPFlow) -> None:
         """The answer is complete; a stream's last bytes have gone already."""
@@ -404,13 +405,10 @@ class Pointsman:
 
     # --- helpers ------------------------------------------------------------------------
 
-    def _speaks(self, flow: http.HTTPFlow) -> bool:
-        """Is the request for a host whose surfaces we know?"""
-        return any(self.engine.settings.surfaces_of(*host) for host in _hosts(flow)) if self.engine else False
-
     def _spoken(self, flow: http.HTTPFlow) -> tuple[str, ...]:
-        """The surfaces of the request's host."""
-        assert self.engine is not None
+        """The surfaces of the request's host; none for a host that we do not know."""
+        if self.engine is None:
+            return ()
         found = (name for host in _hosts(flow) for name in self.engine.settings.surfaces_of(*host))
         return tuple(dict.fromkeys(found))
 
