@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from clients.claude_code import ClaudeCode
 from clients.client import Client
@@ -39,7 +38,6 @@ class Way:
     model: str  # as router.yaml names it
     family: str
     variable: str  # where the proxy finds the key
-    besides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -92,11 +90,14 @@ def _function(block: Part) -> Part:
     return block
 
 
-WAYS = (
+CHIEF = (
     Way(ClaudeCode, "claude-*", "openrouter/moonshotai/kimi-k2.6", "openrouter", "OPENROUTER_API_KEY"),
+    Way(Codex, "gpt-*", "anthropic/claude-opus-4-8", "anthropic", "ANTHROPIC_API_KEY"),
+)
+WAYS = (
+    *CHIEF,
     Way(ClaudeCode, "claude-*", "openai/gpt-5.5", "openai", "OPENAI_API_KEY"),
     Way(ClaudeCode, "claude-*", "gemini/gemini-3.5-flash", "gemini", "GEMINI_API_KEY"),
-    Way(Codex, "gpt-*", "anthropic/claude-opus-4-8", "anthropic", "ANTHROPIC_API_KEY"),
     Way(Codex, "gpt-*", "openrouter/moonshotai/kimi-k2.6", "openrouter", "OPENROUTER_API_KEY"),
 )
 
