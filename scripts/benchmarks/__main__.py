@@ -1,6 +1,6 @@
 """Every figure of the design's budgets, from one run.
 
-    scripts/bench            about eight minutes
+    scripts/bench            about ten minutes
     scripts/bench --quick    about two minutes, fewer samples
     scripts/bench --json     for machines
 
