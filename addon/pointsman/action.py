@@ -271,9 +271,9 @@ class Action:
 
     def prepare(self, decision: Decision, binding: Binding) -> Outgoing:
         """What is sent for one binding. Raises ConfigError for one without a key, and BodyError."""
-        if binding.provider is None:
-            return self.mended(decision)
         assert self.plan is not None
+        if binding.provider is None:
+            return Outgoing(binding, self.surface, self.plan.facts, self.outgoing(decision))
         coding = self.request.headers.get("content-encoding", "")
         limit = self.engine.settings.max_body_bytes
         body = Body.parse(encoding.decode(self.request.raw_content or b"", coding, limit))
@@ -282,11 +282,6 @@ class Action:
         wanted = Wanted(self.surface, body, self.request.path, headers, self.plan.facts)
         model = self._served(decision)
         return elsewhere(wanted, binding, at(model, binding) if model else None)
-
-    def mended(self, decision: Decision) -> Outgoing:
-        """What is sent to the origin."""
-        assert self.plan is not None
-        return Outgoing(ORIGIN, self.surface, self.plan.facts, self.outgoing(decision))
 
     def outgoing(self, decision: Decision | None) -> http.Request:
         """The request to send: the client's own but for the body's edits and the router's headers."""

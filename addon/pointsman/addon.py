@@ -381,6 +381,7 @@ class Pointsman:
             model_list.extend(flow, self._spoken(flow), self.engine.settings)
         self.actions.pop(flow.id, None)
         self.routes.pop(flow.id, None)
+        self.own.pop(flow.id, None)  # where another addon has answered
 
     def error(self, flow: http.HTTPFlow) -> None:
         """The client has gone, or the provider cannot be reached or broke off."""

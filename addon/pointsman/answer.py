@@ -20,7 +20,7 @@ from mitmproxy import http
 
 from pointsman.catalogue import Catalogue
 from pointsman.errors import BodyError
-from pointsman.outgoing import ORIGIN, Outgoing
+from pointsman.outgoing import ORIGIN, Outgoing, without_key
 from pointsman.pipeline import costs
 from pointsman.semantic_cache import ENTRY_BYTES
 from pointsman.store import Store
@@ -167,7 +167,8 @@ class Answer:
                 del response.headers["content-encoding"]
         if translated:
             response.headers["content-type"] = self._telling().stream_type
-        if changes and response.headers.pop("content-length", None) is not None and not flow.request.is_http2:
+        bounded = changes and response.headers.pop("content-length", None) is not None
+        if bounded and flow.request.http_version == "HTTP/1.1":
             response.headers["transfer-encoding"] = "chunked"
         response.stream = self._feed_changed if changes else self._feed_observed
         return True
@@ -346,7 +347,8 @@ class Answer:
             self._named(seen.message_id)
             self._named = None
         usage = seen.to_usage()
-        cost, requested = costs(self.decision, usage, self._models, self.out.binding if self.out else None)
+        binding = self.out.binding if self.out else None
+        cost, requested = costs(self.decision, usage, self._models, binding)
         return replace(
             self._head,
             message_id=seen.message_id,
@@ -355,7 +357,7 @@ class Answer:
             usage=usage,
             cost_usd=cost,
             requested_cost_usd=requested,
-            error=seen.error,
+            error=without_key(seen.error, binding) if seen.error and binding else seen.error,
         )
 
     # --- body ---------------------------------------------------------------------------

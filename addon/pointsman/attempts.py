@@ -20,14 +20,13 @@ from mitmproxy import http
 from pointsman.action import Action
 from pointsman.answer import OBSERVE_LIMIT, Answer
 from pointsman.errors import BodyError
-from pointsman.outgoing import ORIGIN, Outgoing
+from pointsman.outgoing import ORIGIN, Outgoing, without_key
 from pointsman.surface import Transform
 from pointsman.upstream import failover
 from pointsman.upstream.failover import Step
 from pointsman.upstream.routed_stream import Failure, Hold, Watch
 from pointsman.values import NO_CHANGES, Binding
 from pointsman.wire import encoding
-from pointsman.wire.credentials import without_secrets
 
 log = logging.getLogger("pointsman")
 
@@ -119,9 +118,10 @@ class Attempts(Straight):
             try:
                 self.out = self.action.prepare(self.answer.decision, binding)
             except Exception as error:  # a defect in one translation leaves the other bindings
-                self.tried[-1].error = without_secrets(str(error) or type(error).__name__)
+                why = without_key(str(error) or type(error).__name__, binding)
+                self.tried[-1].error = why
                 self.tried[-1].ms = 0.0
-                log.warning("%s is left out (decision %s): %s", binding.name, self.answer.decision.id, error)
+                log.warning("%s is left out (decision %s): %s", binding.name, self.answer.decision.id, why)
                 if not self._left:
                     raise
             else:
@@ -212,8 +212,8 @@ class Attempts(Straight):
         """Who answered; all attempts as JSON, but not a single one; and the first binding that failed."""
         if len(self.tried) == 1 and not self.tried[0].error:
             return self.out.binding, None, None
-        first = next((tried.binding for tried in self.tried if tried is not self.tried[-1]), None)
-        fallback = first.name if first and first != self.out.binding else None
+        first = self.tried[0].binding
+        fallback = first.name if first != self.out.binding else None
         return self.out.binding, json.dumps([tried.as_log() for tried in self.tried]), fallback
 
     # --- verdicts -----------------------------------------------------------------------
@@ -226,7 +226,7 @@ class Attempts(Straight):
         if response is not None and response.status_code < 300 and self._takes(response):
             return
         tried.ms = (time.monotonic() - tried.started) * 1000
-        tried.error = tried.error or without_secrets(self._said(failure))
+        tried.error = without_key(tried.error or self._said(failure), tried.binding)
         if response is not None and self.out.binding.provider is None and self._mends(response):
             return
         status = response.status_code if response is not None else None
@@ -238,7 +238,7 @@ class Attempts(Straight):
             await asyncio.sleep(failover.delay_s(count))
         if step is not Step.STOP and self._goes_on():
             return
-        self._ends(failure)
+        self._ends(failure, tried.error)
 
     def _goes_on(self) -> bool:
         try:
@@ -272,11 +272,10 @@ class Attempts(Straight):
         self.answer.decision = decision
         self.answer.retried.append(decision.detail)
         if decision.bindings == refused.bindings:
-            self.out = self.answer.out = self.action.mended(decision)
-            self.request = self.out.request
+            self._left.insert(0, self.out.binding)
         else:  # another model serves, and is had elsewhere
             self._left = list(decision.bindings or (ORIGIN,))
-            self._next_binding()
+        self._next_binding()
         self.again = True
         return True
 
@@ -300,12 +299,12 @@ class Attempts(Straight):
                 self.instead = self.answer.streamed(data)
         return True
 
-    def _ends(self, failure: Failure) -> None:
+    def _ends(self, failure: Failure, why: str) -> None:
         """No attempt is left: the last error, in the client's format."""
         self.answer.served_by(*self._account())
         response, own = failure.response, self.out.binding.provider is None
         status = response.status_code if response is not None else STATUSES.get(failure.kind, 502)
-        message = self.tried[-1].error if own else f"{self.out.binding.name}: {self.tried[-1].error}"
+        message = why if own else f"{self.out.binding.name}: {why}"
         headers = {"content-type": "application/json"}
         if response is not None:
             headers |= {name: response.headers[name] for name in KEPT if name in response.headers}
@@ -314,9 +313,10 @@ class Attempts(Straight):
             headers["x-should-retry"] = "false"
             status = 502
         status = status if status >= 400 else 502
+        native = response is not None and response.status_code >= 300
         if self.opened:
             self._ending = self.answer.fail(status, message)
-        elif not (self._bare or (own and response is not None and response.status_code >= 400)):
+        elif not (own and (native or (self._bare and failure.kind != "answer"))):
             body = self.action.surface.error_body(status, message)
             self.instead = http.Response.make(status, body, headers)
 

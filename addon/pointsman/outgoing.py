@@ -13,19 +13,19 @@ from urllib.parse import urlsplit
 
 from mitmproxy import http
 
+from pointsman.errors import ConfigError
 from pointsman.reach import at
-from pointsman.surface import Surface, surfaces, translates
+from pointsman.surface import Surface, Translating, surfaces, translates
 from pointsman.upstream import bindings
 from pointsman.values import Adaptation, Binding, Facts, Model, Provider
 from pointsman.wire import neutral
 from pointsman.wire.asked import asked_for
+from pointsman.wire.credentials import without_secrets
 from pointsman.wire.json_spans import Body
 from pointsman.wire.translate_request import facts_at, refusal, translated
+from pointsman.wire.translation.losses import PERSONAL
 
-# Of the client's headers, where the same API is spoken: none of them says who the client is.
-_CARRIED = ("accept", "anthropic-version", "anthropic-beta")
 ORIGIN = Binding(None, "")
-
 # Of the client's headers, where the same API is spoken: none of them says who the client is.
 _CARRIED = ("accept", "anthropic-version", "anthropic-beta")
 
@@ -72,10 +72,11 @@ def _same_format(wanted: Wanted, binding: Binding, model: Model | None) -> Outgo
     """The client's own body, edited."""
     surface, body, facts = wanted.surface, wanted.body, wanted.facts
     assert binding.provider
+    adaptations: list[Adaptation] = []
     if translates(surface):
         surface.disown(body)
+        adaptations += _unnamed(surface, body)
     surface.estrange(body)
-    adaptations: list[Adaptation] = []
     fitted = _fitting(model, binding, surface)
     if fitted is not None and binding.model != facts.requested_model:
         adaptations += surface.adapt(body, facts, fitted)
@@ -90,6 +91,23 @@ def _same_format(wanted: Wanted, binding: Binding, model: Model | None) -> Outgo
     carried = {name: wanted.headers[name] for name in _CARRIED if name in wanted.headers}
     request = _request(binding.provider, surface, path, body.render(), carried)
     return Outgoing(binding, surface, facts, request, tuple(adaptations))
+
+
+def _unnamed(surface: Translating, body: Body) -> list[Adaptation]:
+    """Take out who the client is, as a translation does."""
+    told = [name for name, why in surface.READING.lost.items() if why is PERSONAL and body.has(name)]
+    for name in told:
+        body.delete(name)
+    return [Adaptation(name, "drop", "", "", "personal") for name in told]
+
+
+def without_key(text: str, binding: Binding) -> str:
+    """A provider's words without its key: some repeat it."""
+    try:
+        key = bindings.secret(binding.provider) if binding.provider else ""
+    except ConfigError:  # it has gone from the environment meanwhile
+        key = ""
+    return without_secrets(text.replace(key, "[secret]") if key else text)
 
 
 def _fitting(model: Model | None, binding: Binding, surface: Surface) -> Model | None:

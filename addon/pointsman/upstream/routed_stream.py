@@ -493,7 +493,7 @@ class RoutedStream(HttpStream):
         self.flow.response = response = self.route.prelude()
         if self.flow.request.is_http2:
             response.http_version = "HTTP/2.0"
-        else:
+        elif self.flow.request.http_version != "HTTP/1.0":  # its clients read until the connection is closed
             response.headers["transfer-encoding"] = "chunked"
         response.timestamp_start = time.time()
         yield HttpResponseHeadersHook(self.flow)

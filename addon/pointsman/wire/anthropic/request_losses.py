@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from pointsman.wire.translation.losses import OTHERS, Reading, Writing
+from pointsman.wire.translation.losses import OTHERS, PERSONAL, Reading, Writing
 
 READING: Final = Reading(
     lost={
         "cache_control": "other providers cache by themselves",
         "thinking blocks": "what a provider signed is for its own models",
         "system[0]": "Claude Code's billing line is for Anthropic alone",
-        "metadata": "whose request it is stays with the provider it was meant for",
+        "metadata": PERSONAL,
         "citations": "citations in the history; its texts stay",
         "context_management": "the history stays as long as it is",
         "messages[].output_config": "the effort of single turns",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from pointsman.wire.translation.losses import OTHERS, Reading, Writing
+from pointsman.wire.translation.losses import OTHERS, PERSONAL, Reading, Writing
 
 READING: Final = Reading(
     lost={
         "thoughtSignature": "what a provider signed is for its own models",
         "safetySettings": "another provider has its own",
-        "labels": "whose request it is stays with the provider it was meant for",
+        "labels": PERSONAL,
         "store": "the answer is not kept at the provider",
         "serviceTier": "another provider has other tiers",
         "mediaResolution": "how closely pictures are looked at",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from pointsman.wire.translation.losses import OTHERS, Reading, Writing
+from pointsman.wire.translation.losses import OTHERS, PERSONAL, Reading, Writing
 
 READING: Final = Reading(
     lost={
-        "metadata": "whose request it is stays with the provider it was meant for",
-        "user": "whose request it is stays with the provider it was meant for",
-        "safety_identifier": "whose request it is stays with the provider it was meant for",
+        "metadata": PERSONAL,
+        "user": PERSONAL,
+        "safety_identifier": PERSONAL,
         "store": "the answer is not kept at the provider",
         "service_tier": "another provider has other tiers",
         "prediction": "nothing is predicted; the answer only takes longer",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from pointsman.wire.translation.losses import OTHERS, Reading, Writing
+from pointsman.wire.translation.losses import OTHERS, PERSONAL, Reading, Writing
 
 READING: Final = Reading(
     lost={
         "reasoning items": "what a provider encrypted is for its own models",
         "include": "nothing but encrypted reasoning was wanted",
         "store": "the answer is not kept at the provider; `previous_response_id` cannot name it",
-        "metadata": "whose request it is stays with the provider it was meant for",
-        "client_metadata": "whose request it is stays with the provider it was meant for",
-        "user": "whose request it is stays with the provider it was meant for",
-        "safety_identifier": "whose request it is stays with the provider it was meant for",
+        "metadata": PERSONAL,
+        "client_metadata": PERSONAL,
+        "user": PERSONAL,
+        "safety_identifier": PERSONAL,
         "service_tier": "another provider has other tiers",
         "truncation": "a conversation that is too long is refused",
         "max_tool_calls": "bounds tools that only OpenAI calls",

@@ -12,6 +12,8 @@ from typing import Final
 
 OTHERS: Final = "*"
 """The word for members that the reader does not know."""
+PERSONAL: Final = "whose request it is stays with the provider it was meant for"
+"""Why a member is lost that names a person, an account or a program to one provider."""
 
 
 @dataclass(frozen=True, slots=True)
