@@ -224,14 +224,18 @@ def test_calls_that_are_not_routed_go_where_their_model_is_had(make: Any) -> Non
         assert ask(make(config), replace(FACTS, turn=TurnKind.TITLE)).bindings == ()
 
 
-def test_tokens_are_counted_at_the_origin(make: Any) -> None:
+def test_tokens_are_counted_at_the_origin_unless_it_is_not_to_see_them(make: Any) -> None:
     count = replace(FACTS, endpoint="count_tokens")
-    text = "models: {claude-opus-4-8: {bindings: [anthropic, origin]}}"
-    for config in ("", text, CHEAP, TO_KIMI):
-        pipeline = make(config)
-        pipeline.sessions.served(decide(pipeline).session, "kimi-k2.6", "claude-opus-4-8")
-        decision = ask(pipeline, count)
+    both = "models: {claude-opus-4-8: {bindings: [anthropic, origin]}}"
+    for config in ("", both, CHEAP):
+        decision = ask(make(config), count)
         assert (decision.served_model, decision.bindings) == ("claude-opus-4-8", ())
+    fixed = ask(make(TO_KIMI), count)
+    assert fixed.served_model == "kimi-k2.6" and all(one.provider for one in fixed.bindings)
+    pipeline = make(CHEAP)
+    pipeline.sessions.served(decide(pipeline).session, "kimi-k2.6", "claude-opus-4-8")
+    served = ask(pipeline, count)
+    assert served.served_model == "kimi-k2.6" and all(one.provider for one in served.bindings)
 
 
 def test_a_name_with_a_provider_serves_from_there(make: Any) -> None:

@@ -103,6 +103,8 @@ class Pipeline:
             layers=((("the route's ", route.knobs),) if route else ()) + asked.preset_of(bundle),
         )
         if settled := self._forced(plan) or self._passes_through(plan):
+            if facts.endpoint == "count_tokens" and not all(one.provider for one in settled.bindings):
+                settled = replace(settled, bindings=())  # the origin counts, and nobody stands in for it
             return replace(plan, settled=settled)
         if route and route.document and not stays(plan, route):
             return with_task(plan, route, self.sessions.verdict(key, route.name))
@@ -132,8 +134,6 @@ class Pipeline:
             tied = "a subscription login stays with its host"
         elif facts.continues:
             tied = "it goes on from an answer that only its host has"
-        elif facts.endpoint == "count_tokens" and requested is not None:
-            tied = "tokens are counted by the host"
 
         previous = self.sessions.get(key)
         before = previous.refused if previous else frozenset()
@@ -179,7 +179,7 @@ class Pipeline:
             )
         # Who names a model wants it tried, whatever the provider said before.
         reach = plan.ways.insisting.of(model)
-        if plan.facts.endpoint == "count_tokens" and not reach.at_origin:
+        if plan.facts.endpoint == "count_tokens" and not reach.bindings:
             return as_asked(plan, Reason.COUNT)
         if not reach.bindings:
             problem = "cannot take this request"
@@ -215,7 +215,7 @@ class Pipeline:
             return self._where_it_is_had(plan, requested, Reason.BACKGROUND)
         fixed = self._fixed(plan)
         if facts.endpoint == "count_tokens":
-            return fixed if fixed and not fixed.bindings else self._counted(plan)
+            return fixed or self._counted(plan)
         if fixed:
             return fixed
         if requested.name not in plan.bundle.models and not (route and route.document):
@@ -234,18 +234,18 @@ class Pipeline:
     def _counted(self, plan: Plan) -> Settled:
         """Tokens are counted at the origin, for what serves there.
 
-        What a virtual model stands for may not be had there: then the bindings say where, and nobody counts.
+        What serves a conversation elsewhere is not told to the origin: then the bindings say where it is, and
+        nobody counts.
         """
         serving = serving_of(plan)
         reach = plan.ways.of(serving) if serving and not asks_anew(plan) else None
-        if reach is None or not reach.at_origin:
+        if reach is None or not reach.bindings:
             if not plan.virtual:
                 return as_asked(plan, Reason.COUNT)
             reach = next((one for one in reach_behind(plan) if one.bindings), None)
             if reach is None:
                 return as_asked(plan, Reason.COUNT)
-        settled = settle_on(plan, reach, "passthrough", Reason.COUNT)
-        return replace(settled, bindings=()) if reach.at_origin else settled
+        return settle_on(plan, reach, "passthrough", Reason.COUNT)
 
     def _fixed(self, plan: Plan) -> Settled | None:
         """A route's own model. Mid tool loop step 4 settles it: a route that came changes nothing then."""

@@ -2,7 +2,7 @@
 
 A binding is left out before anything is scored, for the first of these reasons:
 
- 1. The request stays with its host: a subscription login, state that only the host has, a count of tokens.
+ 1. The request stays with its host: a subscription login, or state that only the host has.
  2. Nothing leads there: the host does not serve the model, or the provider has no key.
  3. The host, or the provider, refused the model to this account or conversation.
  4. The request does not fit: what the model takes, and its context there.
