@@ -251,6 +251,8 @@ class Answer:
 
     def fail(self, status: int, message: str) -> list[bytes]:
         """The error that ends a stream the client has the beginning of."""
+        if self._transform is not None and self._transform.observation.complete:
+            return self._feed_changed(b"")  # all was said; only the connection did not end as it should
         stream = self._transform or self._client
         said = stream.fail(status, message) if stream is not None else b""
         self._ended = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
+from e2e.bound import CONFIG, SECOND
 from e2e.support import Rows, Sdk, deserted, routed, rows_of, settled
 from provider.proxy import InProcessProxy, SubprocessProxy, trust
 from provider.standin import StandIn
@@ -82,6 +84,7 @@ def shared_proxy(
 ) -> Iterator[InProcessProxy]:
     with routed(shared_standin, confdir, tmp_path_factory.mktemp("db") / "pointsman.sqlite") as proxy:
         yield proxy
+    gc.collect()  # what is dropped unclosed says so now, and is known: see pytest_configure
 
 
 @pytest.fixture
@@ -105,6 +108,18 @@ def shared_bare_proxy(
 def bare_proxy(shared_bare_proxy: SubprocessProxy, provider: StandIn) -> SubprocessProxy:
     """mitmproxy without Pointsman on the same stand-in."""
     return shared_bare_proxy
+
+
+@pytest.fixture
+def bindings(
+    proxy: InProcessProxy, provider: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InProcessProxy]:
+    """The routed proxy, for whose models there is a second binding; no attempt may be silent for a second."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", provider.key(SECOND, "env"))
+    path = tmp_path / "router.yaml"
+    path.write_text(CONFIG)
+    with proxy.setting(router_config=str(path), router_first_byte_timeout_s=1, router_stall_timeout_s=1):
+        yield proxy
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Who asks stays between a client and its provider, and a key between Pointsman and the provider it is for."""
+"""Who asks stays between a client and its provider, and a key between Pointsman and whose it is."""
 
 from __future__ import annotations
 

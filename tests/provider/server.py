@@ -328,11 +328,13 @@ class _H2Stream:
 
     async def start(self, status: int, headers: list[tuple[str, str]]) -> None:
         kept = [(name, value) for name, value in headers if name not in ("transfer-encoding", "connection")]
+        self.owner.still_open()
         self.owner.h2.send_headers(self.id, [(":status", str(status)), *kept])
         await self.owner.flush()
 
     async def send(self, data: bytes) -> None:
         while data:
+            self.owner.still_open()
             room = min(
                 self.owner.h2.local_flow_control_window(self.id), self.owner.h2.max_outbound_frame_size
             )
@@ -348,6 +350,7 @@ class _H2Stream:
         await self.send(data)
 
     async def end(self) -> None:
+        self.owner.still_open()
         self.owner.h2.end_stream(self.id)
         await self.owner.flush()
 
@@ -364,10 +367,16 @@ class _H2:
             h2.config.H2Configuration(client_side=False, header_encoding=None, validate_inbound_headers=False)
         )
         self.streams: dict[int, _H2Stream] = {}
+        self.ended = False
 
     async def flush(self) -> None:
         self.writer.write(self.h2.data_to_send())
         await self.writer.drain()
+
+    def still_open(self) -> None:
+        """Raises for what goes on over a connection that another stream has ended."""
+        if self.ended:
+            raise ConnectionResetError("the connection was broken off")
 
     async def run(self, stream: _H2Stream) -> None:
         try:
@@ -380,11 +389,14 @@ class _H2:
             self.streams.pop(stream.id, None)
 
     async def break_off(self, stream_id: int, how: How) -> None:
+        if self.ended:
+            return
         code = h2.errors.ErrorCodes.INTERNAL_ERROR
         if how in (How.RESET, How.REFUSE):
             code = h2.errors.ErrorCodes.REFUSED_STREAM if how is How.REFUSE else code
             self.h2.reset_stream(stream_id, code)
             return await self.flush()
+        self.ended = True
         if how is How.GOAWAY:
             self.h2.close_connection(code, last_stream_id=max(0, stream_id - 2))
             await self.flush()

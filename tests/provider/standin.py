@@ -15,11 +15,12 @@ own is a violation, whatever the answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -120,6 +121,18 @@ class StandIn:
         """In this process, its host names lead to it while the context is open, or into a trap."""
         return Addresses(self.addresses, self._lead)
 
+    @contextlib.contextmanager
+    def speaking(self, protocol: str) -> Iterator[None]:
+        """New connections are offered "h1" or "h2" only until the block ends; those that idle are closed."""
+        context = self.server.context
+        assert context is not None
+        self.drop_idle()
+        context.set_alpn_protocols(["http/1.1" if protocol == "h1" else "h2"])
+        try:
+            yield
+        finally:
+            context.set_alpn_protocols(list(self.alpn))
+
     def key(self, provider: str, account: str) -> str:
         """A key that `provider` takes, and that nobody else may ever see."""
         made = keys.key_of(provider, account)
@@ -137,7 +150,11 @@ class StandIn:
         """
         assert provider in self.families, provider
         self.queues.setdefault(provider, deque()).extend(steps)
-        for host in self.families[provider].hosts:
+        self.drop_idle(*self.families[provider].hosts)
+
+    def drop_idle(self, *hosts: str) -> None:
+        """End the connections over which nothing is under way, if to these hosts, or all of them."""
+        for host in hosts or self.hosts:
             asyncio.run_coroutine_threadsafe(self.server.drop(host), self.loop).result(10)
 
     def reset(self) -> None:

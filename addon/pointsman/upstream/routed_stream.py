@@ -72,6 +72,7 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.utils import human
 
 from pointsman.errors import ConfigError
+from pointsman.upstream import lost_connections
 
 if TYPE_CHECKING:
     from mitmproxy.proxy.layers.http import HttpLayer
@@ -598,7 +599,8 @@ class RoutedStream(HttpStream):
             if known.error and not known.connected:
                 known.error = None
             carrier = getattr(handler, "tunnel_connection", known)  # through another proxy
-            over = never_was or carrier.timestamp_end is not None
+            ended = carrier.timestamp_end is not None and carrier not in lost_connections.ending
+            over = never_was or ended
             if over and known not in used and known is not http_layer.context.server:
                 del http_layer.connections[known]
 
@@ -635,8 +637,10 @@ def install(routes: Mapping[str, Route], whole: Container[str]) -> Callable[[], 
 
     Installed.routes, Installed.whole = routes, whole
     http_layers.HttpStream = Installed  # type: ignore[misc]
+    forget = lost_connections.install()
 
     def restore() -> None:
+        forget()
         http_layers.HttpStream = original  # type: ignore[misc]
 
     return restore
