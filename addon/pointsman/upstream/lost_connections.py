@@ -9,6 +9,7 @@ further request that is sent over it waits until its client gives up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.proxy import events
@@ -23,6 +24,7 @@ def install() -> Callable[[], None]:
     """Let every connection end in the books as well; returns what undoes it."""
     original = ConnectionHandler.handle_connection
 
+    @wraps(original)
     async def handle_connection(self: ConnectionHandler, connection: Connection) -> None:
         try:
             await original(self, connection)
