@@ -194,7 +194,8 @@ def test_every_answer_is_complete_or_an_error_and_none_is_of_two_providers(
     assert all(row["error"] and not row["complete"] for row in decided.values()), decided
     assert outcomes["complete"] > 0.75 * count, outcomes
     failed = sum(each.outcome != "200" for each in provider.messages)
-    assert 0.2 < failed / len(provider.messages) < 0.4, failed
+    slack = 0.1 if count == REQUESTS else 0.2  # where the dice fall depends on how connections are shared
+    assert FAILING - slack < failed / len(provider.messages) < FAILING + slack, failed
 
 
 def still_open(rows: list[dict[str, Any]]) -> bool:
