@@ -36,7 +36,7 @@ ROWS: tuple[set[str], ...] = (
     {"classifying"},
     {"engine"},
     {"outgoing"},
-    {"telling"},
+    {"telling", "row"},
     {"answer"},
     {"action"},
     {"attempts"},

@@ -1,18 +1,12 @@
 """The answer to one action: watched, marked, and on disk before the client has it.
 
-The order matters and is the same for streams and bodies: observe, commit, forward.
-What a client has received is in the database even if the proxy is killed in that
-very moment. A store that is slow or broken never holds the client up for longer
-than `COMMIT_PATIENCE_S` at a time, and the event loop, with all other clients, only once
-until it has caught up.
+The order matters and is the same for streams and bodies: observe, commit (see row.py), forward.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +14,9 @@ from mitmproxy import http
 
 from pointsman.catalogue import Catalogue
 from pointsman.errors import BodyError
-from pointsman.outgoing import ORIGIN, Outgoing, without_key
+from pointsman.outgoing import ORIGIN, Outgoing, key_of, without_key
 from pointsman.pipeline import costs
+from pointsman.row import Row
 from pointsman.semantic_cache import ENTRY_BYTES
 from pointsman.store import Store
 from pointsman.surface import Surface, Transform
@@ -31,10 +26,10 @@ from pointsman.wire import encoding, marker
 from pointsman.wire.chain import Chain
 from pointsman.wire.head import edited
 from pointsman.wire.observation import Observation
+from pointsman.wire.withheld import MASK, Withheld
 
 log = logging.getLogger("pointsman")
 
-COMMIT_PATIENCE_S = 1.0
 OBSERVE_LIMIT = 64 * 1024 * 1024  # bytes, decoded, of an answer that is not a stream
 NO_TOKENS = Usage(0, 0, 0, 0, 0)
 # What a client may read in the head of a provider that it does not know of.
@@ -72,24 +67,23 @@ class Answer:
         self.retried: list[str] = []  # why it was sent again, each time
         self.out: Outgoing | None = None  # of the attempt under way
         self._account = Outcome()  # who answered, after which attempts
-        self._store = store
+        self._row = Row(store)
         self._models = models
         self._clock = clock
         self._started = started
         self._named: Callable[[str], None] | None = named
         self._keep = keep
         self._seen = bytearray()  # of a stream that may be kept
-        self._row: Future[None] | None = None
         self._head = Outcome()  # what the response head said
         self._transform: Transform | None = None
         self._client: Transform | None = None  # the client's end of a stream that began before its provider's
         self._whole: Outcome | None = None  # of an answer that is no longer to be read
         self._decoder: encoding.Decoder | None = None
+        self._withheld: Withheld | None = None  # takes a provider's key out of what it streams
         self._content_type = ""
         self._raw = False  # the transform failed: bytes pass as they are
         self._lost: str | None = None  # why it did
         self._ended = False  # nothing more comes of the stream
-        self._disk_failed = False
 
     # --- head ---------------------------------------------------------------------------
 
@@ -102,7 +96,7 @@ class Answer:
         elif self.decision.endpoint == "generate":
             self._begin(response)
             if response.status_code == 200 and self._follow_stream(flow, response):
-                await self._commit(self._head)
+                await self._row.commit(self.decision, self._head)
             # A head without a stream leaves together with its body, and is committed with it.
             self._show(response)
 
@@ -117,7 +111,7 @@ class Answer:
 
     def adapted(self, adaptations: tuple[Adaptation, ...]) -> None:
         """What was made of the request for a provider that is about to be asked."""
-        if self._row is None:
+        if not self._row.begun:
             self.decision = replace(self.decision, adaptations=adaptations)
 
     def served_by(self, binding: Binding, attempts: str | None, fallback_from: str | None) -> None:
@@ -154,7 +148,8 @@ class Answer:
         self._transform = self._telling().follow(content_type, self.out)
         if self._transform is None:
             return False
-        changes = self.decision.changes_answer or translated
+        changes = self.decision.changes_answer or self._foreign
+        self._withhold()
         coding = response.headers.get("content-encoding", "")
         if coding and coding.strip().lower() != "identity":
             try:
@@ -172,6 +167,19 @@ class Answer:
             response.headers["transfer-encoding"] = "chunked"
         response.stream = self._feed_changed if changes else self._feed_observed
         return True
+
+    @property
+    def _foreign(self) -> bool:
+        """Is the answer another provider's than the origin?"""
+        return self.out is not None and self.out.binding.provider is not None
+
+    def _withhold(self) -> None:
+        key = key_of(self.out.binding) if self.out is not None else ""
+        self._withheld = Withheld(key.encode()) if key else None
+
+    def _without_key(self, data: bytes) -> bytes:
+        key = key_of(self.out.binding) if self.out is not None else ""
+        return data.replace(key.encode(), MASK) if key else data
 
     def _changes(self) -> Changes:
         """What is changed in the answer."""
@@ -216,7 +224,7 @@ class Answer:
         telling = self._telling()
         self._client = client = telling.client()
         self._begin(response)
-        await self._commit(self._head)
+        await self._row.commit(self.decision, self._head)
         self._show(response)
         begun = client.feed(telling.opening(self.out, self._bindings()))
         # No empty piece: that would be the end of a chunked body.
@@ -228,6 +236,7 @@ class Answer:
         self._content_type = head.headers.get("content-type", "")
         coding = head.headers.get("content-encoding", "").strip().lower()
         self._decoder = encoding.Decoder(coding, OBSERVE_LIMIT) if coding not in ("", "identity") else None
+        self._withhold()
         self._transform = self._telling().follow(self._content_type, self.out, self._client)
         return self._feed_changed
 
@@ -242,11 +251,12 @@ class Answer:
 
     def _streamed(self, data: bytes) -> list[bytes]:
         assert self.out is not None
+        data = self._without_key(data)
         seen = self.out.surface.observe_body(data)
         self._head = replace(self._head, **_given(self._account), status=200)
         pieces = self._telling().streamed(data, self.out, self._client)
         self._whole = replace(self._outcome(seen), complete=True, total_ms=self._elapsed_ms())
-        self._commit_blocking(self._whole)
+        self._row.commit_blocking(self.decision, self._whole)
         return pieces
 
     def fail(self, status: int, message: str) -> list[bytes]:
@@ -259,7 +269,8 @@ class Answer:
         self._head = replace(self._head, **_given(self._account))
         seen = self._transform.observation if self._transform else None
         outcome = self._outcome(seen) if seen else self._head
-        self._commit_blocking(replace(outcome, error=message, complete=False, total_ms=self._elapsed_ms()))
+        outcome = replace(outcome, error=message, complete=False, total_ms=self._elapsed_ms())
+        self._row.commit_blocking(self.decision, outcome)
         return [said] if said else []
 
     # --- stream -------------------------------------------------------------------------
@@ -271,7 +282,11 @@ class Answer:
             return [chunk] if chunk and not isinstance(self._transform, Chain) else []
         try:
             plain = self._decoder.feed(chunk) if self._decoder and chunk else chunk
-            out = self._transform.feed(plain) if chunk else self._transform.flush()
+            if self._withheld is not None:
+                plain = self._withheld.feed(plain) if chunk else self._withheld.flush()
+            out = self._transform.feed(plain) if chunk or plain else []
+            if not chunk:
+                out += self._transform.flush()
             self._note(self._transform, end=not chunk)
             if self._keep:
                 self._gather(plain, end=not chunk)
@@ -313,12 +328,12 @@ class Answer:
         try:
             outcome = self._observed(transform.observation, total_ms=self._elapsed_ms() if end else None)
         except Exception as error:
-            self._not_on_disk(error)
+            self._row.failed(self.decision, error)
             return
         if news or not outcome.complete:
-            self._commit_blocking(outcome)
+            self._row.commit_blocking(self.decision, outcome)
         else:
-            self._commit_later(outcome)
+            self._row.commit_later(self.decision, outcome)
 
     def _gather(self, plain: bytes, *, end: bool) -> None:
         """Keep a stream once it has ended as it should."""
@@ -375,7 +390,7 @@ class Answer:
             return
         try:
             coding = response.headers.get("content-encoding", "")
-            data = encoding.decode(response.raw_content or b"", coding, OBSERVE_LIMIT)
+            data = self._without_key(encoding.decode(response.raw_content or b"", coding, OBSERVE_LIMIT))
             translated = self.out is not None and self.out.translated and response.status_code == 200
             surface = self.out.surface if self.out and translated else self.surface
             seen = surface.observe_body(data)
@@ -392,13 +407,12 @@ class Answer:
                 self._change_body(response, data)
             else:
                 outcome = replace(self._head, error=NO_ANSWER, complete=False)
-        await self._commit(replace(outcome, total_ms=self._elapsed_ms()))
+        await self._row.commit(self.decision, replace(outcome, total_ms=self._elapsed_ms()))
 
     def _change_body(self, response: http.Response, data: bytes) -> None:
-        translated = self.out is not None and self.out.translated
-        if not (self.decision.changes_answer or translated):
+        if not (self.decision.changes_answer or self._foreign):
             return
-        if translated:
+        if self.out is not None and self.out.translated:
             response.headers["content-type"] = JSON
         response.raw_content = self._telling().body(data, self.out)
         for name in ("content-encoding", "transfer-encoding"):
@@ -424,7 +438,7 @@ class Answer:
         self._head = Outcome(status=200, ttfb_ms=self._elapsed_ms())
         self._show(response)
         outcome = replace(self._outcome(seen), usage=NO_TOKENS, cost_usd=0.0, complete=True)
-        await self._commit(replace(outcome, total_ms=self._elapsed_ms()))
+        await self._row.commit(self.decision, replace(outcome, total_ms=self._elapsed_ms()))
         return response
 
     # --- ends ---------------------------------------------------------------------------
@@ -434,48 +448,11 @@ class Answer:
         if self.decision.endpoint == "generate":
             complete = bool(self._transform is not None and self._transform.observation.complete)
             error = None if complete else message
-            self._commit_later(
+            self._row.commit_later(self.decision,
                 replace(self._head, error=error, total_ms=self._elapsed_ms(), complete=complete)
             )
 
-    # --- disk ---------------------------------------------------------------------------
-
-    def _submit(self, outcome: Outcome) -> Future[None]:
-        """Hand what is new to the store's writer, and the row before it, again if it could not be written."""
-        if self._row is None or (self._row.done() and self._row.exception() is not None):
-            served = self._head.status is not None and self._head.status < 300
-            self._row = self._store.record(self.decision, served=served)
-        return self._store.update(self.decision.id, outcome)
-
-    async def _commit(self, outcome: Outcome) -> None:
-        try:
-            await asyncio.wait_for(asyncio.wrap_future(self._submit(outcome)), COMMIT_PATIENCE_S)
-        except Exception as error:
-            self._not_on_disk(error)
-
-    def _commit_blocking(self, outcome: Outcome) -> None:
-        """For mitmproxy's stream callback, which cannot wait otherwise: nothing else goes on meanwhile."""
-        if self._store.behind:
-            self._commit_later(outcome)
-            return
-        try:
-            self._submit(outcome).result(COMMIT_PATIENCE_S)
-        except Exception as error:
-            self._not_on_disk(error)
-
-    def _commit_later(self, outcome: Outcome) -> None:
-        """The writer keeps the order, so that whoever waits for a later one has waited for this one too."""
-        try:
-            self._submit(outcome)
-        except Exception as error:
-            self._not_on_disk(error)
-
-    def _not_on_disk(self, error: Exception) -> None:
-        if isinstance(error, TimeoutError):
-            self._store.behind = True
-        if not self._disk_failed:
-            self._disk_failed = True
-            self._warn("the decision is not on disk", error)
+    # --- helpers ------------------------------------------------------------------------
 
     def _elapsed_ms(self) -> float:
         return (self._clock() - self._started) * 1000

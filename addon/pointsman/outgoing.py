@@ -101,12 +101,17 @@ def _unnamed(surface: Translating, body: Body) -> list[Adaptation]:
     return [Adaptation(name, "drop", "", "", "personal") for name in told]
 
 
+def key_of(binding: Binding) -> str:
+    """The key of the binding's provider, "" where there is none."""
+    try:
+        return bindings.secret(binding.provider) if binding.provider else ""
+    except ConfigError:  # it has gone from the environment meanwhile
+        return ""
+
+
 def without_key(text: str, binding: Binding) -> str:
     """A provider's words without its key: some repeat it."""
-    try:
-        key = bindings.secret(binding.provider) if binding.provider else ""
-    except ConfigError:  # it has gone from the environment meanwhile
-        key = ""
+    key = key_of(binding)
     return without_secrets(text.replace(key, "[secret]") if key else text)
 
 

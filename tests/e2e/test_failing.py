@@ -214,7 +214,7 @@ def test_a_broken_store_holds_nobody_up(
     store = engine(proxy).store
     monkeypatch.setattr(store, "record", write)
     monkeypatch.setattr(store, "update", write)
-    monkeypatch.setattr("pointsman.answer.COMMIT_PATIENCE_S", 0.05)
+    monkeypatch.setattr("pointsman.row.COMMIT_PATIENCE_S", 0.05)
     provider.script(ANSWER)
     with client.messages.stream(**ASK) if streamed else _whole(client) as got:
         said = got.get_final_message()
@@ -237,7 +237,7 @@ def test_a_store_that_hangs_is_not_waited_for_by_the_event_loop_again_and_again(
     monkeypatch.setattr(store, "behind", False)
     monkeypatch.setattr(store, "record", lambda *args, **kwargs: Never())
     monkeypatch.setattr(store, "update", lambda *args, **kwargs: Never())
-    monkeypatch.setattr("pointsman.answer.COMMIT_PATIENCE_S", 0.01)
+    monkeypatch.setattr("pointsman.row.COMMIT_PATIENCE_S", 0.01)
     provider.script(ANSWER, ANSWER, ANSWER)
     for _ in range(3):
         with client.messages.stream(**ASK) as stream:
