@@ -24,7 +24,7 @@ from pointsman.outgoing import ORIGIN, Outgoing, without_key
 from pointsman.surface import Transform
 from pointsman.upstream import failover
 from pointsman.upstream.failover import Step
-from pointsman.upstream.routed_stream import Failure, Hold, Watch
+from pointsman.upstream.route import Failure, Hold, Watch
 from pointsman.values import NO_CHANGES, Binding
 from pointsman.wire import encoding
 

@@ -28,7 +28,8 @@ from mitmproxy.connection import Client, Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, context, events
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http import HTTPMode
-from pointsman.upstream.routed_stream import Failure, Hold, Watch, install
+from pointsman.upstream.route import Failure, Hold, Watch
+from pointsman.upstream.routed_stream import install
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # its addons import packages that use old names

@@ -10,7 +10,7 @@ from typing import Any
 
 import h2.errors
 import pytest
-from pointsman.upstream.routed_stream import Hold, Watch
+from pointsman.upstream.route import Hold, Watch
 from upstream.driving import NOTHING, Driven, H1Client, H2Client, H2Upstream, Plain, Upstream
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
