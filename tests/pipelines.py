@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from pointsman import options
 from pointsman.asked import Asked
@@ -94,6 +95,19 @@ def make_pipeline(
         given["config"] = str(path)
     opts = SimpleNamespace(**{f"router_{name}": value for name, value in given.items()})
     return Pipeline(options.build(opts, environ or {}), shelf_of(bundle), Sessions(60, lambda: 0.0))
+
+
+def maker(
+    bundle: Bundle, folder: Path, monkeypatch: pytest.MonkeyPatch, keys: Mapping[str, str]
+) -> Callable[..., Pipeline]:
+    """What makes pipelines of the text of a router.yaml, in an environment with `keys` or others."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "none"))
+
+    def made(config: str = "", environ: Mapping[str, str] = keys, **given: Any) -> Pipeline:
+        return make_pipeline(bundle, folder, config, environ, **given)
+
+    return made
 
 
 def fits(facts: Facts, model: Model) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pipelines import EASY, HARD, KEY, LOGIN, STAMP, decide, fits, make_bundle, make_pipeline
+from pipelines import EASY, HARD, KEY, LOGIN, STAMP, decide, fits, make_bundle, maker
 from pointsman.asked import Asked
 from pointsman.errors import ClientError
 from pointsman.pipeline import Pipeline, Plan, Reason
+from pointsman.reach import anywhere
 from pointsman.scoring.bundle import Bundle
 from pointsman.scoring.tiers import Verdict
-from pointsman.values import Binding, Decision, Facts, Model, TurnKind
+from pointsman.values import Decision, Facts, TurnKind
 from samples import FACTS
 
 HOST = "api.anthropic.com"
@@ -32,17 +32,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def make(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
-
-    def made(config: str = "", environ: Mapping[str, str] = KEYS, **given: Any) -> Pipeline:
-        return make_pipeline(bundle, tmp_path, config, environ, **given)
-
-    return made
-
-
-def anywhere(binding: Binding, model: Model) -> str:
-    return ""
+    return maker(bundle, tmp_path, monkeypatch, KEYS)
 
 
 ask = partial(decide, host=HOST, reaches=anywhere)

@@ -13,6 +13,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,7 @@ class Ran:
 
 
 @dataclass
-class Client:
+class Client(ABC):
     """A person's machine: a fresh home, a directory of work, and how the network is reached.
 
     `account` is part of the fake key, so that the provider knows whose cache and whose thoughts it sees.
@@ -77,25 +78,25 @@ class Client:
 
     # ------------------------------------------------------------ what each client has of its own
 
-    def furnish(self, home: Path) -> None:
+    def furnish(self, home: Path) -> None:  # noqa: B027 — most need nothing
         """Put into the fresh home what keeps the client from asking anybody."""
 
+    @abstractmethod
     def variables(self) -> dict[str, str]:
         """Its key, and what switches off updates."""
-        raise NotImplementedError
 
+    @abstractmethod
     def arguments(self, text: str, resume: str) -> list[str]:
         """The command line of a prompt. `resume`: "" begins, "latest" and "id" go on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, code: int, lines: Sequence[Mapping[str, Any]], errors: str) -> Ran:
         """What the lines of JSON mean that it printed."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def run(cls, command: str) -> Call:
         """A call of its tool for shell commands."""
-        raise NotImplementedError
 
     @classmethod
     def both(cls) -> tuple[Call, ...]:

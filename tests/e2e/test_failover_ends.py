@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import httpx2
 import pytest
 from e2e.asking import ASKED, QUESTION, Asker
 from e2e.bound import FIRST, SECOND, forced, meet
-from e2e.conftest import Keys
 from e2e.support import Rows, deserted, message_of, settled
 from e2e.test_abort import H2, leave_by_reset, leave_politely, post, wait_for
 from e2e.test_abort import connect as open_h1
@@ -52,10 +51,7 @@ both_ways = pytest.mark.parametrize("streamed", [True, False], ids=["stream", "b
 
 
 @pytest.fixture
-def plain(
-    bindings: InProcessProxy,
-    account: str,
-) -> Iterator[Callable[..., httpx2.Response]]:
+def plain(bindings: InProcessProxy, web: httpx2.Client) -> Callable[..., httpx2.Response]:
     """Asks without an SDK, to see every byte."""
 
     def ask(surface: str, streamed: bool) -> httpx2.Response:
@@ -64,16 +60,9 @@ def plain(
             url += "streamGenerateContent?alt=sse" if streamed else "generateContent"
         else:
             body = {**body, "stream": streamed}
-        return http.post(url, json=body, headers=forced(surface))
+        return web.post(url, json=body, headers=forced(surface))
 
-    with httpx2.Client(
-        proxy=bindings.url,
-        verify=trust(bindings.ca_file),
-        headers={"anthropic-version": "2023-06-01"},
-        auth=Keys(account),
-        timeout=10,
-    ) as http:
-        yield ask
+    return ask
 
 
 # --- nobody answers -------------------------------------------------------------------------------
